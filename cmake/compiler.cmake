@@ -1,0 +1,16 @@
+# Flags every target of ours is built with.
+add_library(overlab_flags INTERFACE)
+target_include_directories(overlab_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(overlab_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+    # Fused multiply-add would make doubles differ between machines.
+    -ffp-contract=off
+    # Source paths must not reach the binary: its digest is part of a result.
+    -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
+option(OVERLAB_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+if(OVERLAB_SANITIZE)
+    target_compile_options(overlab_flags INTERFACE
+        -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    target_link_options(overlab_flags INTERFACE -fsanitize=address,undefined)
+endif()
