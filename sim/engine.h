@@ -95,6 +95,7 @@ class Engine final : public ns3::SimulatorImpl {
     std::uint64_t event_count_ = 0;
     std::uint32_t context_ = no_context;
     bool stopped_ = false;
+    ns3::EventImpl* running_ = nullptr;
     std::list<ns3::EventId> at_destroy_;
 };
 

@@ -20,6 +20,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 
 #include "models/base/check.h"
@@ -43,6 +44,15 @@ class FrameSink {
 struct TxBudget {
     std::uint32_t queued_bytes = 0;
     std::function<void()> drained;  ///< called when bytes left the host; may be empty
+};
+
+/// What is wrapped around the innermost packet.
+enum class Encapsulation : std::uint8_t {
+    none,
+    vxlan,       ///< IP UDP VXLAN Eth
+    udp_proxy,   ///< IP UDP
+    esp,         ///< IP ESP IV
+    esp_in_udp,  ///< IP UDP ESP IV (RFC 3948)
 };
 
 class Frame final : public Action {
@@ -94,6 +104,15 @@ class Frame final : public Action {
                (segments - 1ULL) * trailer + last_trailer;
     }
 
+    /// The innermost IPv4 header.
+    [[nodiscard]] std::uint8_t* inner_ip() { return bytes.data() + inner_ip_at; }
+    [[nodiscard]] const std::uint8_t* inner_ip() const { return bytes.data() + inner_ip_at; }
+    /// The outermost IPv4 header.
+    [[nodiscard]] std::uint8_t* outer_ip() { return data() + (has_ethernet ? 14 : 0); }
+    [[nodiscard]] const std::uint8_t* outer_ip() const { return data() + (has_ethernet ? 14 : 0); }
+    /// Rewrites the length fields and IPv4 checksums of every layer for the first real packet.
+    void refresh_lengths();
+
     /// Cuts off the first `count` (0 < count < segments) real packets and returns them as a frame
     /// of their own; this one keeps the rest, its header fields moved on to its new first packet.
     [[nodiscard]] std::unique_ptr<Frame> split_front(std::uint32_t count);
@@ -107,6 +126,9 @@ class Frame final : public Action {
 
     std::array<std::uint8_t, capacity> bytes;
     std::uint16_t begin = capacity;
+    std::uint16_t inner_ip_at = capacity;  ///< index of the innermost IPv4 header
+    Encapsulation encapsulation = Encapsulation::none;
+    bool has_ethernet = false;  ///< data() is at an Ethernet header
     std::uint16_t segments = 1;
     std::uint16_t segment_payload = 0;  ///< only when segments > 1
     std::uint16_t trailer = 0;  ///< ESP padding, length, next header and ICV of a full real packet
