@@ -1,6 +1,7 @@
-// FlatHash: an open-addressing hash map for small trivially copyable keys and values. Linear probing,
-// power-of-two capacity, load at most 7/8, deletion by backward shift (no tombstones). One allocation and
-// no per-entry overhead but a byte: forwarding tables hold tens of millions of entries.
+// FlatHash: an open-addressing hash map for small trivially copyable keys and values. Linear
+// probing, power-of-two capacity, load at most 7/8, deletion by backward shift (no tombstones).
+// Keys, values and the used marks lie in arrays of their own, so that a 8-byte key with a 4-byte
+// value costs 13 bytes a slot and not 24: forwarding tables hold tens of millions of entries.
 //
 // Iteration order is the slots' order and depends on history: sort before anything visible.
 #pragma once
@@ -29,9 +30,18 @@ class FlatHash {
     static_assert(std::is_integral_v<Key> && std::is_trivially_copyable_v<Value>);
 
    public:
+    FlatHash() = default;
+    FlatHash(FlatHash&& other) noexcept { swap(other); }
+    FlatHash& operator=(FlatHash&& other) noexcept {
+        FlatHash taken(std::move(other));
+        swap(taken);
+        return *this;
+    }
+
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
+    /// The pointer is good until the next put, erase or reserve.
     [[nodiscard]] Value* find(Key key) {
         return const_cast<Value*>(std::as_const(*this).find(key));
     }
@@ -39,22 +49,23 @@ class FlatHash {
         if (size_ == 0) return nullptr;
         for (std::size_t i = home(key);; i = (i + 1) & mask_) {
             if (!used_[i]) return nullptr;
-            if (slots_[i].key == key) return &slots_[i].value;
+            if (keys_[i] == key) return &values_[i];
         }
     }
 
     /// Adds or replaces. True if the key is new.
     bool put(Key key, const Value& value) {
-        if ((size_ + 1) * 8 > capacity() * 7) grow();
+        if ((size_ + 1) * 8 > capacity() * 7) rehash(capacity() == 0 ? 8 : capacity() * 2);
         std::size_t i = home(key);
         for (; used_[i]; i = (i + 1) & mask_) {
-            if (slots_[i].key == key) {
-                slots_[i].value = value;
+            if (keys_[i] == key) {
+                values_[i] = value;
                 return false;
             }
         }
         used_[i] = true;
-        slots_[i] = {key, value};
+        keys_[i] = key;
+        values_[i] = value;
         ++size_;
         return true;
     }
@@ -65,12 +76,13 @@ class FlatHash {
         std::size_t i = home(key);
         for (;; i = (i + 1) & mask_) {
             if (!used_[i]) return false;
-            if (slots_[i].key == key) break;
+            if (keys_[i] == key) break;
         }
         for (std::size_t next = (i + 1) & mask_; used_[next]; next = (next + 1) & mask_) {
-            const std::size_t displacement = (next - home(slots_[next].key)) & mask_;
+            const std::size_t displacement = (next - home(keys_[next])) & mask_;
             if (displacement >= ((next - i) & mask_)) {
-                slots_[i] = slots_[next];
+                keys_[i] = keys_[next];
+                values_[i] = values_[next];
                 i = next;
             }
         }
@@ -79,35 +91,48 @@ class FlatHash {
         return true;
     }
 
+    void clear() { *this = FlatHash(); }
+
+    /// Makes room for `count` entries in one step, so that a bulk load does not rehash on its way.
+    void reserve(std::size_t count) {
+        std::size_t wanted = 8;
+        while (count * 8 > wanted * 7) wanted *= 2;
+        if (wanted > capacity()) rehash(wanted);
+    }
+
     template <typename Visit>
     void for_each(Visit visit) const {
         for (std::size_t i = 0; i < capacity(); ++i) {
-            if (used_[i]) visit(slots_[i].key, slots_[i].value);
+            if (used_[i]) visit(keys_[i], values_[i]);
         }
     }
 
    private:
-    struct Slot {
-        Key key;
-        Value value;
-    };
-
-    [[nodiscard]] std::size_t capacity() const { return slots_ ? mask_ + 1 : 0; }
+    [[nodiscard]] std::size_t capacity() const { return used_ ? mask_ + 1 : 0; }
     [[nodiscard]] std::size_t home(Key key) const {
         return static_cast<std::size_t>(mix64(static_cast<std::uint64_t>(key))) & mask_;
     }
 
-    void grow() {
+    void swap(FlatHash& other) noexcept {
+        std::swap(keys_, other.keys_);
+        std::swap(values_, other.values_);
+        std::swap(used_, other.used_);
+        std::swap(mask_, other.mask_);
+        std::swap(size_, other.size_);
+    }
+
+    void rehash(std::size_t wanted) {
         FlatHash bigger;
-        const std::size_t wanted = capacity() == 0 ? 8 : capacity() * 2;
-        bigger.slots_ = std::make_unique_for_overwrite<Slot[]>(wanted);
+        bigger.keys_ = std::make_unique_for_overwrite<Key[]>(wanted);
+        bigger.values_ = std::make_unique_for_overwrite<Value[]>(wanted);
         bigger.used_ = std::make_unique<bool[]>(wanted);
         bigger.mask_ = wanted - 1;
         for_each([&](Key key, const Value& value) { bigger.put(key, value); });
-        *this = std::move(bigger);
+        swap(bigger);
     }
 
-    std::unique_ptr<Slot[]> slots_;
+    std::unique_ptr<Key[]> keys_;
+    std::unique_ptr<Value[]> values_;
     std::unique_ptr<bool[]> used_;
     std::size_t mask_ = 0;
     std::size_t size_ = 0;

@@ -1,6 +1,6 @@
-// PacketWalk: one packet's way through hosts' ForwardingTables, without time or traffic. It ends in exactly
-// one disposition. Used by `trace`, `verify` and tests; the simulated host takes the same decisions from the
-// same tables (a test compares them).
+// PacketWalk: one packet's way through hosts' ForwardingTables, without time or traffic. It ends in
+// exactly one disposition. Used by `trace`, `verify` and tests; the simulated host takes the same
+// decisions from the same tables (a test compares them).
 #pragma once
 
 #include <cstdint>
@@ -16,23 +16,23 @@ namespace overlab {
 
 enum class Disposition : std::uint8_t {
     delivered,
-    no_route,               ///< ICMP net unreachable to the sender
-    neighbour_unresolved,   ///< nobody answers for the next hop: ICMP host unreachable after a while
+    no_route,              ///< ICMP net unreachable to the sender
+    neighbour_unresolved,  ///< nobody answers for the next hop: ICMP host unreachable after a while
     fdb_miss,
-    tunnel_peer_missing,    ///< udp proxy has no entry: ICMP net unreachable
-    sa_missing,             ///< policy matches, no SA yet
-    mtu_exceeded,           ///< DF set: ICMP fragmentation needed to the sender
+    tunnel_peer_missing,  ///< udp proxy has no entry: ICMP net unreachable
+    sa_missing,           ///< policy matches, no SA yet
+    mtu_exceeded,         ///< DF set: ICMP fragmentation needed to the sender
     ttl_expired,
-    no_listener,            ///< reached a host where nothing takes it (no device, wrong VNI or port)
-    unreachable_underlay,   ///< no path between the two hosts
-    policy_mismatch,        ///< arrived in clear where a policy demands ESP, or the other way round
+    no_listener,           ///< reached a host where nothing takes it (no device, wrong VNI or port)
+    unreachable_underlay,  ///< no path between the two hosts
+    policy_mismatch,       ///< arrived in clear where a policy demands ESP, or the other way round
     loop,
 };
 [[nodiscard]] std::string_view to_string(Disposition disposition);
 
 struct WalkPacket {
     Ipv4Address source, destination;
-    std::uint32_t size = 84;   ///< IPv4 total length in bytes
+    std::uint32_t size = 84;  ///< IPv4 total length in bytes
     bool dont_fragment = true;
     std::uint8_t ttl = 64;
     std::uint64_t flow_hash = 0;
@@ -41,16 +41,17 @@ struct WalkPacket {
 /// One thing that happened. `what` is a sentence for a person; the rest is for machines.
 struct WalkStep {
     std::string host;
-    std::string stage;   ///< pod, bridge, route, neighbour, fdb, tunnel, policy, sa, encap, underlay, decap, deliver
+    std::string stage;  ///< pod, bridge, route, neighbour, fdb, tunnel, policy, sa, encap,
+                        ///< underlay, decap, deliver
     std::string what;
-    std::string row;     ///< the row that decided, in rows.h text form; empty if none
+    std::string row;         ///< the row that decided, in rows.h text form; empty if none
     std::uint32_t size = 0;  ///< bytes at this step, outermost IP header included
     std::uint32_t mtu = 0;   ///< of the link about to be used; 0 where none is
 };
 
 struct Walk {
     Disposition disposition = Disposition::delivered;
-    std::string at;              ///< host where it ended
+    std::string at;  ///< host where it ended
     std::vector<WalkStep> steps;
 };
 
@@ -66,10 +67,10 @@ struct WalkHost {
 struct UnderlayPath {
     std::vector<std::string> via;
     std::uint32_t mtu = 1500;
-    unsigned router_hops = 0;   ///< routers passed: each takes one off the TTL
+    unsigned router_hops = 0;  ///< routers passed: each takes one off the TTL
 };
-/// Answers how `from` reaches `to` (host names), or nullopt. `next_hop` is the address the packet is
-/// handed to on the sender's segment; it must answer ARP there.
+/// Answers how `from` reaches `to` (host names), or nullopt. `next_hop` is the address the packet
+/// is handed to on the sender's segment; it must answer ARP there.
 using UnderlayPathFn = std::function<std::optional<UnderlayPath>(
     const std::string& from, const std::string& to, std::uint64_t flow_hash)>;
 

@@ -1,7 +1,7 @@
-// The rows of a host's forwarding state, as the kernel holds them. A row is a key and a value: installing a
-// row whose key is present replaces the value. Rows order by kind first, so that ascending order is a valid
-// order to install (a route goes in after the neighbour and FDB row it leads to) and descending order is a
-// valid order to withdraw.
+// The rows of a host's forwarding state, as the kernel holds them. A row is a key and a value:
+// installing a row whose key is present replaces the value. Rows order by kind first, so that
+// ascending order is a valid order to install (a route goes in after the neighbour and FDB row it
+// leads to) and descending order is a valid order to withdraw.
 //
 // Text form (dumps, goldens, failures), one line a row, as `ip` and `bridge` would say it:
 //   link flannel.1 vxlan vni 1 local 192.0.2.1 dev eth0 port 8472 mtu 1450 mac 02:00:00:00:00:01
@@ -12,12 +12,15 @@
 //   sa 192.0.2.1 -> 192.0.2.2 spi 0xc0000001 reqid 11
 //   policy out 10.244.1.0/24 -> 10.244.2.0/24 tunnel 192.0.2.1 -> 192.0.2.2 reqid 11
 //   route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
+// A tun device says `link flannel0 tun local 192.0.2.1 port 8285 mtu 1472`; `learning` ends a vxlan
+// line, `encap 4500` an sa line; a route without `via` is directly connected.
 #pragma once
 
 #include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -32,12 +35,12 @@ struct LinkRow {
     enum class Kind : std::uint8_t { vxlan, tun };
     LinkName name;  // key
     Kind kind = Kind::vxlan;
-    LinkName lower;                ///< external interface; empty for tun
-    Ipv4Address local;             ///< outer source (vxlan) or socket address (tun)
+    LinkName lower;     ///< external interface; empty for tun
+    Ipv4Address local;  ///< outer source (vxlan) or socket address (tun)
     std::uint32_t vni = 0;
-    std::uint16_t port = 0;        ///< UDP port of the tunnel
+    std::uint16_t port = 0;  ///< UDP port of the tunnel
     std::uint32_t mtu = 0;
-    MacAddress mac;                ///< zero for tun
+    MacAddress mac;  ///< zero for tun
     bool learning = false;
 
     friend bool operator==(const LinkRow&, const LinkRow&) = default;
@@ -74,8 +77,8 @@ struct TunnelPeerRow {
     friend bool operator==(const TunnelPeerRow&, const TunnelPeerRow&) = default;
 };
 
-/// A security association. Installed by the IKE daemon, never planned by a backend; part of a dump so
-/// that walks and traces can follow it. Keys live with the IKE daemon, not here.
+/// A security association. Installed by the IKE daemon, never planned by a backend; part of a dump
+/// so that walks and traces can follow it. Keys live with the IKE daemon, not here.
 struct SaRow {
     Ipv4Address source;       // key
     Ipv4Address destination;  // key
@@ -119,9 +122,11 @@ class ForwardingState {
    public:
     /// Sorts; of rows with one key the last given stays.
     [[nodiscard]] static ForwardingState of(std::vector<Row> rows);
+    /// As of(), for rows that are in ascending order already, each key once.
+    [[nodiscard]] static ForwardingState of_sorted(std::vector<Row> rows);
 
-    void install(Row row);             ///< add or replace
-    void withdraw(const Row& key);     ///< absent is success
+    void install(Row row);          ///< add or replace
+    void withdraw(const Row& key);  ///< absent is success
     [[nodiscard]] const Row* find(const Row& key) const;
     [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
     [[nodiscard]] std::string to_string() const;  ///< one line a row
@@ -141,6 +146,7 @@ struct RowChange {
 
 /// What turns `actual` into `desired`, in an order that never leaves a route leading nowhere:
 /// withdrawals (descending keys) before installations (ascending keys).
-[[nodiscard]] std::vector<RowChange> diff(const ForwardingState& desired, const ForwardingState& actual);
+[[nodiscard]] std::vector<RowChange> diff(const ForwardingState& desired,
+                                          const ForwardingState& actual);
 
 }  // namespace overlab
