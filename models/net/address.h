@@ -1,5 +1,5 @@
-// Addresses and prefixes. Host byte order inside; wire.h converts. All are plain ordered values with one
-// canonical text form (RFC 4632 for IPv4 prefixes, RFC 5952 for IPv6).
+// Addresses and prefixes. Host byte order inside; wire.h converts. All are plain ordered values
+// with one canonical text form (RFC 4632 for IPv4 prefixes, RFC 5952 for IPv6).
 #pragma once
 
 #include <array>
@@ -76,7 +76,9 @@ struct Ipv4Prefix {
     }
     /// The network's `offset`-th address. offset must lie inside the prefix.
     [[nodiscard]] Ipv4Address at(std::uint64_t offset) const;
-    [[nodiscard]] constexpr std::uint64_t size() const { return std::uint64_t{1} << (32U - length); }
+    [[nodiscard]] constexpr std::uint64_t size() const {
+        return std::uint64_t{1} << (32U - length);
+    }
 };
 
 /// As Ipv4Prefix, for IPv6. length 0..128.

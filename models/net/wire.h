@@ -35,7 +35,7 @@ inline constexpr std::uint16_t iana_vxlan = 4789;   ///< RFC 7348 §8
 
 struct EthernetHeader {
     static constexpr std::size_t bytes = 14;
-    MacAddress destination, source;
+    MacAddress destination{}, source{};
     std::uint16_t ether_type = ether_type::ipv4;
 
     friend bool operator==(const EthernetHeader&, const EthernetHeader&) = default;
@@ -48,10 +48,10 @@ struct ArpPacket {
     static constexpr std::size_t bytes = 28;
     static constexpr std::uint16_t request = 1, reply = 2;
     std::uint16_t operation = request;
-    MacAddress sender_mac;
-    Ipv4Address sender_ip;
-    MacAddress target_mac;
-    Ipv4Address target_ip;
+    MacAddress sender_mac{};
+    Ipv4Address sender_ip{};
+    MacAddress target_mac{};
+    Ipv4Address target_ip{};
 
     friend bool operator==(const ArpPacket&, const ArpPacket&) = default;
     [[nodiscard]] static Result<ArpPacket> decode(std::span<const std::uint8_t> in);
@@ -71,7 +71,7 @@ struct Ipv4Header {
     std::uint16_t fragment_offset = 0;  ///< in bytes, a multiple of 8 up to 65528
     std::uint8_t ttl = 64;
     std::uint8_t protocol = 0;
-    Ipv4Address source, destination;
+    Ipv4Address source{}, destination{};
 
     friend bool operator==(const Ipv4Header&, const Ipv4Header&) = default;
     /// Refuses a wrong checksum, as ip_rcv() does. The payload may be cut short, as ICMP quotes
