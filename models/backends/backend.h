@@ -1,6 +1,7 @@
-// Backend: pure per-peer planning. Given the local host, the configuration and one peer's lease, which rows
-// must the host hold, or why can there be none. No state, no clock, no order dependence: the same question
-// always has the same answer, so a plan for one peer equals that peer's share of a plan from scratch.
+// Backend: pure per-peer planning. Given the local host, the configuration and one peer's lease,
+// which rows must the host hold, or why can there be none. No state, no clock, no order dependence:
+// the same question always has the same answer, so a plan for one peer equals that peer's share of
+// a plan from scratch.
 #pragma once
 
 #include <memory>
@@ -28,9 +29,10 @@ struct LocalNode {
 
 /// What one peer (or the host itself) needs.
 struct Plan {
-    std::vector<Row> rows;                       ///< unordered
-    std::optional<IkeConnection> connection;     ///< ipsec
-    std::string unsupported;                     ///< why there are no rows, e.g. `peer behind a router`
+    std::vector<Row> rows;                    ///< unordered
+    std::optional<IkeConnection> connection;  ///< ipsec
+    std::string unsupported;  ///< why there are no rows, e.g. `peer behind a router`
+    std::string note;         ///< there are rows, but a person should know this
 
     friend bool operator==(const Plan&, const Plan&) = default;
 };
@@ -49,19 +51,26 @@ class Backend {
     [[nodiscard]] virtual std::uint32_t overlay_mtu(std::uint32_t underlay_mtu) const = 0;
 
     /// What this host publishes in its lease.
-    [[nodiscard]] virtual LeaseAttributes attributes(const HostFacts& host, MacAddress vtep_mac) const = 0;
+    [[nodiscard]] virtual LeaseAttributes attributes(const HostFacts& host,
+                                                     MacAddress vtep_mac) const = 0;
 
     /// Rows the host needs whether or not there are peers: device, address, whole-network route.
     [[nodiscard]] virtual Plan plan_local(const LocalNode& local) const = 0;
 
     /// Rows for `peer`. A peer of another backend type is answered with `unsupported`.
-    [[nodiscard]] virtual Plan plan_peer(const LocalNode& local, const Lease& peer, Reach reach) const = 0;
+    [[nodiscard]] virtual Plan plan_peer(const LocalNode& local, const Lease& peer,
+                                         Reach reach) const = 0;
 
     /// True if plan_peer's answer depends on `reach`.
     [[nodiscard]] virtual bool wants_reach() const = 0;
 
     /// True if a VTEP MAC must be drawn for this host.
     [[nodiscard]] virtual bool wants_vtep_mac() const = 0;
+
+    /// The MAC that only one peer may use, where the backend keys rows by it.
+    [[nodiscard]] virtual std::optional<MacAddress> claimed_mac(const Lease& /*peer*/) const {
+        return std::nullopt;
+    }
 };
 
 /// The backend for a configuration. Errors: unsupported (a type that overlab does not plan yet; the

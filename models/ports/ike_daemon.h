@@ -1,6 +1,6 @@
-// IkeDaemon: IPsec connections. Real: strongSwan over VICI. Sim: an IKEv2 exchange in messages and time.
-// The daemon negotiates and installs SAs by itself and keeps them fresh; the node only says which
-// connections must exist. Policies are the node's own (installed through HostStack).
+// IkeDaemon: IPsec connections. Real: strongSwan over VICI. Sim: an IKEv2 exchange in messages and
+// time. The daemon negotiates and installs SAs by itself and keeps them fresh; the node only says
+// which connections must exist. Policies are the node's own (installed through HostStack).
 #pragma once
 
 #include <compare>
@@ -17,14 +17,17 @@ namespace overlab {
 struct IkeConnection {
     Ipv4Address local, remote;
     Ipv4Prefix local_subnet, remote_subnet;
-    std::string psk;            ///< never printed
+    std::string psk;  ///< never printed
     std::string esp_proposal;
     bool udp_encap = false;
 
     friend auto operator<=>(const IkeConnection&, const IkeConnection&) = default;
     /// strongSwan's connection name as flannel forms it:
     /// `<localPublic>-<localSubnet>-<remoteSubnet>-<remotePublic>`.
-    [[nodiscard]] std::string name() const;
+    [[nodiscard]] std::string name() const {
+        return local.to_string() + '-' + local_subnet.to_string() + '-' +
+               remote_subnet.to_string() + '-' + remote.to_string();
+    }
 };
 
 class IkeDaemon {
