@@ -63,6 +63,9 @@ class Frame final : public Action {
     static constexpr std::uint32_t wire_extra_bytes = 24;
 
     Frame() = default;
+    ~Frame() {
+        if (budget != nullptr) budget->queued_bytes -= budget_bytes;  // dropped inside the host
+    }
     Frame(const Frame& other);  ///< deep, but for the shared immutable payload
     Frame& operator=(const Frame&) = delete;
 
@@ -135,6 +138,7 @@ class Frame final : public Action {
     std::uint16_t last_trailer = 0;     ///< ... of the last one
     std::uint32_t payload_bytes = 0;    ///< all segments together
     ns3::Ptr<ns3::Packet> payload;      ///< null: payload_bytes zero bytes
+    bool checksums_final = false;       ///< transport checksums are already written (fragments)
     std::uint64_t flow_hash = 0;        ///< of the innermost packet's addresses and ports
     std::uint64_t outer_hash = 0;       ///< of the outermost packet's: what switches and NICs see
     std::uint32_t flow_id = 0;          ///< traffic index + 1; 0: control traffic
