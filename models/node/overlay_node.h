@@ -1,10 +1,11 @@
-// OverlayNode: one host's agent. It gets the configuration and a lease, publishes what its backend needs,
-// watches the peers and keeps the host's forwarding state equal to the plan. Single-threaded, driven by
-// Runtime and the ports; the very same code runs in every world.
+// OverlayNode: one host's agent. It gets the configuration and a lease, publishes what its backend
+// needs, watches the peers and keeps the host's forwarding state equal to the plan.
+// Single-threaded, driven by Runtime and the ports; the very same code runs in every world.
 //
 //   waiting_for_config -> acquiring -> running -+-> (lease lost) -> acquiring
 //                                               '-> stopped
-// Level-triggered: rows are compared with what the host holds; nothing is replayed, there is no undo.
+// Level-triggered: rows are compared with what the host holds; nothing is replayed, there is no
+// undo.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +28,16 @@ enum class NodeState : std::uint8_t { waiting_for_config, acquiring, running, st
 
 struct NodeOptions {
     std::uint64_t seed = 1;
-    Duration renew_margin = minutes(60);      ///< renew this long before expiry (at most half the TTL)
-    Duration audit_interval = seconds(30);    ///< compare dump and plan; 0 switches it off
+    Duration renew_margin = minutes(60);  ///< renew this long before expiry (at most half the TTL)
+    Duration audit_interval = seconds(30);  ///< compare dump and plan; 0 switches it off
     Duration config_poll = seconds(1);
-    Duration retry_min = milliseconds(100);   ///< failed rows: first retry, doubling ...
-    Duration retry_max = seconds(30);         ///< ... up to this
+    Duration retry_min = milliseconds(100);      ///< failed rows: first retry, doubling ...
+    Duration retry_max = seconds(30);            ///< ... up to this
     std::optional<LeaseSubnet> previous_subnet;  ///< what subnet.env said, if it survived
 };
 
-/// What happens, for results and tests. Called inside the node's own callbacks; must not re-enter it.
+/// What happens, for results and tests. Called inside the node's own callbacks; must not re-enter
+/// it.
 class NodeObserver {
    public:
     virtual ~NodeObserver() = default;
@@ -49,8 +51,8 @@ class NodeObserver {
 
 class OverlayNode {
    public:
-    /// References must outlive the node. `ike` may be null when the world has none (then ipsec plans
-    /// fail with a remark). Does nothing until start().
+    /// References must outlive the node. `ike` may be null when the world has none (then ipsec
+    /// plans fail with a remark). Does nothing until start().
     OverlayNode(Runtime& runtime, HostStack& stack, LeaseStore& leases, IkeDaemon* ike,
                 NodeObserver& observer, NodeOptions options);
     ~OverlayNode();
