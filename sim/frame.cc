@@ -52,6 +52,23 @@ void set_ip_length(std::uint8_t* ip, std::uint32_t bytes) {
     write_ipv4_header_checksum(ip);
 }
 
+/// Gives a socket's bytes back when they have left the host.
+class BudgetRelease final : public Action {
+   public:
+    BudgetRelease(std::shared_ptr<TxBudget> budget, std::uint32_t bytes)
+        : budget_(std::move(budget)), bytes_(bytes) {}
+    void fire() override {
+        const std::unique_ptr<BudgetRelease> self(this);
+        budget_->queued_bytes -= bytes_;
+        if (budget_->drained) budget_->drained();
+    }
+    void discard() override { delete this; }
+
+   private:
+    std::shared_ptr<TxBudget> budget_;
+    std::uint32_t bytes_;
+};
+
 }  // namespace
 
 void* Frame::operator new(std::size_t size) { return pool().take(size); }
@@ -124,6 +141,12 @@ FramePtr Frame::split_front(std::uint32_t count) {
     }
     refresh_lengths();
     return front;
+}
+
+void Frame::release_budget(Engine& engine, std::int64_t when_ns) {
+    if (budget == nullptr) return;
+    engine.schedule(when_ns, *new BudgetRelease(std::move(budget), budget_bytes));
+    budget = nullptr;
 }
 
 void Frame::fire() { sink_->receive(FramePtr(this), port_); }

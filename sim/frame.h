@@ -120,6 +120,9 @@ class Frame final : public Action {
     /// of their own; this one keeps the rest, its header fields moved on to its new first packet.
     [[nodiscard]] std::unique_ptr<Frame> split_front(std::uint32_t count);
 
+    /// Gives the sender's budget back at `when_ns` (>= now) and tells it.
+    void release_budget(Engine& engine, std::int64_t when_ns);
+
     // --- scheduling ----------------------------------------------------------------------------
     /// Hands `frame` to `to` at `time_ns`; the engine owns it until then.
     static void deliver_at(Engine& engine, std::unique_ptr<Frame> frame, std::int64_t time_ns,

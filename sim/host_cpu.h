@@ -35,6 +35,7 @@ class HostCpu {
     [[nodiscard]] unsigned softirq_core(std::uint64_t flow_hash) const;
     [[nodiscard]] unsigned application_core(std::uint64_t flow_hash) const;
 
+    [[nodiscard]] unsigned cores() const { return static_cast<unsigned>(busy_until_ns_.size()); }
     [[nodiscard]] bool enabled() const { return enabled_; }
     [[nodiscard]] const CostProfile& profile() const { return *profile_; }
     [[nodiscard]] const std::array<std::int64_t, cost_stage_count>& used_ns() const {

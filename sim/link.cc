@@ -13,23 +13,6 @@ std::uint64_t total_wire_bytes(const Frame& frame) {
     return frame.total_size() + std::uint64_t{frame.segments} * Frame::wire_extra_bytes;
 }
 
-/// Gives a socket's bytes back when they have left the host.
-class BudgetRelease final : public Action {
-   public:
-    BudgetRelease(std::shared_ptr<TxBudget> budget, std::uint32_t bytes)
-        : budget_(std::move(budget)), bytes_(bytes) {}
-    void fire() override {
-        const std::unique_ptr<BudgetRelease> self(this);
-        budget_->queued_bytes -= bytes_;
-        if (budget_->drained) budget_->drained();
-    }
-    void discard() override { delete this; }
-
-   private:
-    std::shared_ptr<TxBudget> budget_;
-    std::uint32_t bytes_;
-};
-
 }  // namespace
 
 LinkTransmitter::LinkTransmitter(Engine& engine, const Spec& spec, std::uint64_t seed)
@@ -109,7 +92,7 @@ void LinkTransmitter::transmit(FramePtr frame) {
     const std::int64_t first_ns = static_cast<std::int64_t>(first >> fraction_bits);
     // The last packet leaves when the link has sent all, but not before it has come in itself.
     const std::int64_t finish_ns = std::max(busy_until_ns_, now + frame->tail_ns + first_ns);
-    if (frame->budget != nullptr) release_budget(*frame, finish_ns);
+    frame->release_budget(*engine_, finish_ns);
     const std::int64_t head_ns = start_ns + first_ns + delay_ns_;
     const std::int64_t tail_ns = frame->segments == 1 ? 0 : finish_ns + delay_ns_ - head_ns;
     if (loss_ppb_ == 0) {
@@ -149,11 +132,6 @@ void LinkTransmitter::lose_and_launch(FramePtr frame, std::int64_t head_ns, std:
         at_ns += gap_ns * (run + 1);
         frame = std::move(rest);
     }
-}
-
-void LinkTransmitter::release_budget(Frame& frame, std::int64_t when_ns) {
-    engine_->schedule(when_ns, *new BudgetRelease(std::move(frame.budget), frame.budget_bytes));
-    frame.budget = nullptr;
 }
 
 }  // namespace overlab::sim

@@ -83,7 +83,6 @@ class LinkTransmitter {
     void transmit(FramePtr frame);
     void launch(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns);
     void lose_and_launch(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns);
-    void release_budget(Frame& frame, std::int64_t when_ns);
 
     Engine* engine_;
     FrameSink* peer_ = nullptr;

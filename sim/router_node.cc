@@ -8,8 +8,8 @@
 namespace overlab::sim {
 
 RouterNode::RouterNode(Engine& engine, const UnderlayGraph& graph, NodeIndex self,
-                       const std::vector<LinkTransmitter*>& transmitters, bool filter_icmp)
-    : graph_(&graph), self_(self), salt_(graph.ecmp_salt(self)), filter_icmp_(filter_icmp) {
+                       const std::vector<LinkTransmitter*>& transmitters)
+    : graph_(&graph), self_(self), salt_(graph.ecmp_salt(self)) {
     for (const Interface& interface : graph.interfaces()) {
         if (interface.node != self) continue;
         const IpInterface::Identity identity{.mac = interface.mac,
@@ -81,7 +81,6 @@ void RouterNode::transmit(FramePtr packet, IpInterface& out, Ipv4Address next_ho
 
 void RouterNode::report(const Frame& cause, IcmpReason reason, IpInterface& from,
                         std::uint32_t mtu) {
-    if (filter_icmp_) return;
     if (FramePtr error = make_icmp_error(cause, reason, from.identity().address, mtu)) {
         route_own(std::move(error));
     }

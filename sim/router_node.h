@@ -18,7 +18,7 @@ class RouterNode final : public FrameSink {
    public:
     /// `transmitters`: by LinkId, this router's sending side.
     RouterNode(Engine& engine, const UnderlayGraph& graph, NodeIndex self,
-               const std::vector<LinkTransmitter*>& transmitters, bool filter_icmp);
+               const std::vector<LinkTransmitter*>& transmitters);
 
     /// `port` is the LinkId the frame came in by.
     void receive(FramePtr frame, std::uint32_t port) override;
@@ -50,7 +50,6 @@ class RouterNode final : public FrameSink {
     const UnderlayGraph* graph_;
     NodeIndex self_;
     std::uint64_t salt_;
-    bool filter_icmp_;
     std::vector<PortEntry> ports_;      ///< ascending by link
     std::vector<SegmentRoute> routes_;  ///< ascending by prefix; segments never overlap
     std::uint64_t no_route_ = 0, ttl_expired_ = 0, mtu_exceeded_ = 0;

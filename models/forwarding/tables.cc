@@ -87,6 +87,20 @@ void ForwardingTables::add_host_route(Ipv4Prefix destination, RouteEntry entry) 
     ++generation_;
 }
 
+void ForwardingTables::remove_host_address(LinkIndex link, Ipv4Address address,
+                                           unsigned prefix_length) {
+    CHECK(link < links_.size());
+    count_local(address, -1);
+    routes_.erase(Ipv4Prefix::of(address, prefix_length));
+    ++generation_;
+}
+
+void ForwardingTables::set_host_link_mtu(LinkIndex link, std::uint32_t mtu) {
+    CHECK(link < links_.size());
+    links_[link].mtu = mtu;
+    ++generation_;
+}
+
 void ForwardingTables::count_local(Ipv4Address address, int step) {
     const std::uint16_t* count = local_.find(address.bits);
     const int left = (count ? *count : 0) + step;

@@ -65,6 +65,9 @@ class ForwardingTables {
         add_host_address(link, address.network, address.length);
     }
     void add_host_route(Ipv4Prefix destination, RouteEntry entry);
+    /// Undoes add_host_address.
+    void remove_host_address(LinkIndex link, Ipv4Address address, unsigned prefix_length);
+    void set_host_link_mtu(LinkIndex link, std::uint32_t mtu);
 
     /// Rows from the node. Errors: not_found (the row names a link that is absent),
     /// invalid_argument (a gateway that is not on-link: kernel's "Nexthop has invalid gateway"),
