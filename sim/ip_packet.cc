@@ -55,7 +55,8 @@ void complete_transport(std::uint8_t* ip, std::span<const std::uint8_t> headers_
     const std::uint8_t protocol = ip[ipv4_offset::protocol];
     const bool is_tcp = protocol == static_cast<std::uint8_t>(IpProtocol::tcp);
     const bool is_udp = protocol == static_cast<std::uint8_t>(IpProtocol::udp);
-    if (!is_tcp && !is_udp) return;
+    const bool partial = (fragment_field(ip) & (flag_mf | offset_mask)) != 0;
+    if ((!is_tcp && !is_udp) || partial) return;
     const std::size_t at = is_tcp ? 16 : 6;
     std::uint8_t* transport = ip + ip_bytes;
     store_be16(transport + at, 0);
