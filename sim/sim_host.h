@@ -76,7 +76,8 @@ class SimHost final : public FrameSink, public HostSockets {
     [[nodiscard]] std::uint32_t external_mtu() const { return link_->mtu(); }
     [[nodiscard]] std::vector<Ipv4Address> pod_addresses() const;
 
-    // --- FrameSink: `port` 0 is the NIC; others are steps resumed after CPU work --------------
+    // --- FrameSink: nic_port, or a step resumed after CPU work --------------------------------
+    static constexpr std::uint32_t nic_port = 0;
     void receive(FramePtr frame, std::uint32_t port) override;
 
     // --- HostSockets -------------------------------------------------------------------------
@@ -99,7 +100,7 @@ class SimHost final : public FrameSink, public HostSockets {
     class Pod;
 
     enum Resume : std::uint32_t {
-        from_nic,
+        from_nic = nic_port,
         to_underlay,
         to_socket,
         to_proxy_out,
