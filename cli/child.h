@@ -1,0 +1,54 @@
+// Child: a process that runs one job and tells what came of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/fd.h"
+#include "cli/jobs.h"
+
+namespace overlab::cli {
+
+class Child {
+   public:
+    /// Forks. Errors: unavailable, with errno.
+    [[nodiscard]] static Result<Child> start(const Job& job, const Runner& runner,
+                                             const Interrupts& interrupts);
+
+    Child(Child&& other) noexcept;
+    Child& operator=(Child&&) = delete;
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    /// Kills the process if it is still there, and waits for it.
+    ~Child();
+
+    /// Readable, or at its end; for poll().
+    [[nodiscard]] int descriptor() const { return pipe_.get(); }
+
+    /// Takes what the pipe holds. True once the child has closed it: then outcome() may be called.
+    [[nodiscard]] bool read();
+
+    /// How far the run is, 0 to 1.
+    [[nodiscard]] double fraction() const { return fraction_; }
+
+    /// Waits for the process to end. Call once, after read() returned true.
+    [[nodiscard]] Result<RunReport> outcome();
+
+   private:
+    Child(pid_t pid, Fd pipe, std::string name);
+    void take_lines();
+    void take_line(std::string_view line);
+
+    pid_t pid_;
+    Fd pipe_;
+    std::string name_;
+    std::string buffer_;  ///< what has come of the line that is not yet whole
+    double fraction_ = 0;
+    std::optional<Result<RunReport>> said_;
+};
+
+}  // namespace overlab::cli

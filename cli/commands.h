@@ -1,0 +1,25 @@
+// The subcommands. Each function declares one on the program's command line; its callback runs it
+// and leaves the process' exit code in `exit_code`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/jobs.h"
+
+namespace overlab::cli {
+
+/// What a command gets from main(): the world's front door and where its exit code goes.
+struct Environment {
+    Runner runner;
+    int exit_code = 0;
+};
+
+/// `environment` must outlive `app`.
+void add_run_command(CLI::App& app, Environment& environment);
+void add_compare_command(CLI::App& app, Environment& environment);
+void add_version_command(CLI::App& app, Environment& environment);
+
+/// Parses the arguments and runs the command. Returns the process' exit code; usage errors give 2.
+[[nodiscard]] int run_command_line(int argc, char** argv, Environment environment);
+
+}  // namespace overlab::cli

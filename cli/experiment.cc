@@ -1,0 +1,174 @@
+#include "cli/experiment.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "cli/digest.h"
+#include "cli/experiment_plan.h"
+#include "cli/report_problems.h"
+#include "cli/scenario_file.h"
+#include "cli/terminal.h"
+#include "cli/version.h"
+#include "results/comparison.h"
+#include "results/directory.h"
+#include "results/expectations.h"
+#include "results/flows_csv.h"
+#include "results/result_json.h"
+#include "results/summary.h"
+
+namespace overlab::cli {
+namespace {
+
+/// Captures go into a folder for each job, inside the result folder.
+Result<void> place_captures(std::vector<Job>& jobs, const ResultDirectory& directory) {
+    for (Job& job : jobs) {
+        const auto backend = backend_name(job.scenario.network.backend);
+        OVERLAB_TRY(job.options.capture_dir, directory.make_folder(fmt::format(
+                                                 "captures/{}-seed{}", backend, job.options.seed)));
+    }
+    return {};
+}
+
+std::string default_directory(const Scenario& scenario) {
+    return (std::filesystem::path("overlab-out") / scenario.name).string();
+}
+
+ExperimentResult judged(const Scenario& scenario, const ExperimentPlan& plan,
+                        std::vector<RunReport> reports) {
+    ExperimentResult result{.scenario = scenario.name,
+                            .description = scenario.description,
+                            .backends = plan.backends,
+                            .seeds = plan.seeds,
+                            .runs = std::move(reports),
+                            .expectations = {}};
+    for (const RunReport& run : result.runs) {
+        for (auto& outcome : evaluate_expectations(scenario, run))
+            result.expectations.push_back(std::move(outcome));
+    }
+    return result;
+}
+
+Result<MachineFacts> machine_facts(const ExperimentOptions& options, const ScenarioFile& file) {
+    MachineFacts facts;
+    OVERLAB_TRY(facts.program_sha256, program_sha256());
+    facts.overlab_version = version();
+    facts.compiler = compiler();
+    facts.scenario_file = options.scenario_file;
+    facts.scenario_sha256 = file.sha256;
+    facts.jobs = parallel_jobs(options.jobs);
+    return facts;
+}
+
+Result<void> write_files(const ExperimentResult& result, const std::string& json,
+                         ResultDirectory& directory) {
+    const std::string summary =
+        comparison_text(compare(result.runs), {}) + expectations_text(result, false);
+    const std::map<const char*, std::string> files{
+        {"result.json", json}, {"flows.csv", flows_csv(result.runs)}, {"summary.txt", summary}};
+    for (const auto& [name, text] : files) {
+        if (auto written = directory.write(name, text); !written) return written;
+    }
+    return directory.commit();
+}
+
+void print_tables(const ExperimentResult& result, const std::vector<Problem>& warnings,
+                  Selection selection) {
+    const TableOptions options{.colour = wants_colour(Stream::output),
+                               .width = terminal_width(Stream::output)};
+    if (selection == Selection::own && result.runs.size() == 1) {
+        fmt::print("{}\n", run_text(result.runs.front(), options));
+    }
+    fmt::print("{}", comparison_text(compare(result.runs), options));
+    for (const Problem& warning : warnings) fmt::print("  {}\n", warning.to_string());
+    fmt::print("{}", expectations_text(result, options.colour));
+}
+
+int exit_code_of(const ExperimentResult& result) {
+    ExitCode code = ExitCode::ok;
+    for (const ExpectationOutcome& outcome : result.expectations) {
+        if (!outcome.measured) return static_cast<int>(ExitCode::unusable);
+        if (!outcome.met) code = ExitCode::expectation_failed;
+    }
+    return static_cast<int>(code);
+}
+
+/// One experiment from its plan on; the steps share the folder, which goes away unless it is
+/// committed.
+class Experiment {
+   public:
+    Experiment(const ExperimentOptions& options, const ScenarioFile& file, ExperimentPlan plan)
+        : options_(options), file_(file), plan_(std::move(plan)) {}
+
+    Result<ExperimentResult> run(const Runner& runner, Interrupts& interrupts) {
+        const std::string path =
+            options_.out.empty() ? default_directory(file_.scenario) : options_.out;
+        OVERLAB_TRY(ResultDirectory directory, ResultDirectory::create(path));
+        OVERLAB_TRY(MachineFacts machine, machine_facts(options_, file_));
+        if (options_.capture) {
+            if (auto placed = place_captures(plan_.jobs, directory); !placed)
+                return std::unexpected(placed.error());
+        }
+        const auto start = std::chrono::steady_clock::now();
+        OVERLAB_TRY(auto reports, run_all(runner, interrupts, machine.jobs));
+        machine.wall_ns =
+            std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+        ExperimentResult result = judged(file_.scenario, plan_, std::move(reports));
+        machine.deterministic_sha256 = sha256(deterministic_json(result));
+        digest_ = machine.deterministic_sha256;
+        json_ = result_json(result, machine);
+        path_ = directory.path();
+        if (auto written = write_files(result, json_, directory); !written)
+            return std::unexpected(written.error());
+        return result;
+    }
+
+    [[nodiscard]] const std::string& json() const { return json_; }
+    [[nodiscard]] const std::string& digest() const { return digest_; }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+   private:
+    Result<std::vector<RunReport>> run_all(const Runner& runner, Interrupts& interrupts,
+                                           unsigned parallel) {
+        Progress progress(plan_.jobs.size(), !options_.no_progress);
+        return run_jobs(plan_.jobs, runner, parallel, interrupts, progress);
+    }
+
+    const ExperimentOptions& options_;
+    const ScenarioFile& file_;
+    ExperimentPlan plan_;
+    std::string json_, digest_, path_;
+};
+
+}  // namespace
+
+int run_experiment(const ExperimentOptions& options, Selection selection, const Runner& runner) {
+    const auto file = load_scenario(options.scenario_file);
+    if (!file) return report_problems(file.error(), options.format);
+    auto plan = plan_experiment(file->scenario, options, selection);
+    if (!plan) return report_error(plan.error().what, options.format);
+
+    Interrupts interrupts;
+    Experiment experiment(options, *file, std::move(*plan));
+    const auto result = experiment.run(runner, interrupts);
+    if (!result) {
+        const int code = report_error(result.error().what, options.format);
+        const int signal = interrupts.caught();
+        return signal == 0 ? code : 128 + signal;
+    }
+    if (options.format == Format::json) {
+        fmt::print("{}", experiment.json());
+    } else {
+        print_tables(*result, file->warnings, selection);
+        fmt::print(
+            "\n{}: result.json, flows.csv, summary.txt{}\nsha256 of the deterministic part: {}\n",
+            experiment.path(), options.capture ? ", captures/" : "", experiment.digest());
+    }
+    return exit_code_of(*result);
+}
+
+}  // namespace overlab::cli

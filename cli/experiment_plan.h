@@ -1,0 +1,29 @@
+// The plan of an experiment: which backends and seeds, and one job for each pair.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/experiment.h"
+#include "cli/jobs.h"
+#include "models/base/error.h"
+#include "models/scenario/scenario.h"
+
+namespace overlab::cli {
+
+struct ExperimentPlan {
+    std::vector<std::string> backends;  ///< in the order asked for, each once
+    std::vector<std::uint64_t> seeds;   ///< ascending
+    std::vector<Job> jobs;              ///< by backend, then by seed
+};
+
+/// Errors: a backend that the scenario has no configuration for; seeds past the largest number.
+[[nodiscard]] Result<ExperimentPlan> plan_experiment(const Scenario& scenario,
+                                                     const ExperimentOptions& options,
+                                                     Selection selection);
+
+/// How many children at a time: as asked for, at most twice the cores; else one a core.
+[[nodiscard]] unsigned parallel_jobs(unsigned wanted);
+
+}  // namespace overlab::cli

@@ -1,0 +1,13 @@
+// The program: joins the command line with the world that it runs scenarios in.
+#include <csignal>
+
+#include "cli/commands.h"
+#include "sim/world.h"
+
+int main(int argc, char** argv) {
+    // A file-size limit then shows as a failed write, which is reported, and not as death by
+    // signal.
+    std::signal(SIGXFSZ, SIG_IGN);
+    return overlab::cli::run_command_line(argc, argv,
+                                          {.runner = overlab::sim::run, .exit_code = 0});
+}

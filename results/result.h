@@ -1,0 +1,47 @@
+// Result: what one experiment (a scenario under several backends and seeds) gave. Split in two:
+// what every machine must reproduce byte for byte, and facts about the machine and the program that
+// ran it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/measure/run_report.h"
+#include "models/scenario/scenario.h"
+
+namespace overlab {
+
+/// One `expect` of the scenario, measured in one run.
+struct ExpectationOutcome {
+    Expectation expectation;
+    std::string backend;
+    std::uint64_t seed = 0;
+    std::optional<double> measured;  ///< absent: there is no such metric; `problem` says why
+    std::string problem;
+    bool met = false;
+};
+
+/// The reproducible part.
+struct ExperimentResult {
+    std::string scenario, description;
+    std::vector<std::string> backends;             ///< in the order asked for
+    std::vector<std::uint64_t> seeds;              ///< ascending
+    std::vector<RunReport> runs;                   ///< by backend in that order, then by seed
+    std::vector<ExpectationOutcome> expectations;  ///< by run, then in the scenario's order
+};
+
+/// What may differ between two machines that agree on the result.
+struct MachineFacts {
+    std::string overlab_version;
+    std::string compiler;
+    std::string program_sha256;
+    std::string scenario_file;
+    std::string scenario_sha256;       ///< over the file and its includes
+    std::string deterministic_sha256;  ///< over deterministic_json()
+    std::int64_t wall_ns = 0;          ///< how long the runs took
+    unsigned jobs = 1;
+};
+
+}  // namespace overlab

@@ -1,0 +1,184 @@
+#include "results/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "results/units.h"
+
+namespace overlab {
+namespace {
+
+/// Long lists are cut: the whole of them is in result.json.
+constexpr std::size_t max_listed = 12;
+
+std::string cell_text(const ComparisonCell& cell, const ComparisonColumn& column) {
+    if (!cell.value) return column.absent;
+    std::string text = format_estimate(*cell.value, column.unit);
+    if (cell.best) return text + " *";
+    if (cell.difference_percent) text += fmt::format(" ({:+.1f} %)", *cell.difference_percent);
+    return text;
+}
+
+Table comparison_table(const Comparison& comparison) {
+    Table table;
+    std::vector<TableCell> heading{{"backend", CellStyle::heading}};
+    for (const ComparisonColumn& column : comparison.columns)
+        heading.push_back({column.heading, CellStyle::heading});
+    table.add_row(std::move(heading));
+    for (const ComparisonRow& row : comparison.rows) {
+        std::vector<TableCell> cells{{row.backend, CellStyle::plain}};
+        for (std::size_t i = 0; i < row.cells.size(); ++i) {
+            const bool best = row.cells[i].best;
+            cells.push_back({cell_text(row.cells[i], comparison.columns[i]),
+                             best ? CellStyle::best : CellStyle::plain});
+        }
+        table.add_row(std::move(cells));
+    }
+    return table;
+}
+
+std::string unreachable_text(const Comparison& comparison) {
+    if (comparison.unreachable.empty()) return {};
+    std::string out = "\nunreachable pairs:\n";
+    std::size_t listed = 0;
+    for (const auto& [backend, pair] : comparison.unreachable) {
+        if (++listed > max_listed) break;
+        out += fmt::format("  {}: {} -> {}: {}\n", backend, pair.from, pair.to, pair.why);
+    }
+    if (comparison.unreachable.size() > max_listed) {
+        out += fmt::format("  and {} more in result.json\n",
+                           comparison.unreachable.size() - max_listed);
+    }
+    return out;
+}
+
+std::string optional_time(std::int64_t ns) {
+    return ns < 0 ? "never" : format_quantity(static_cast<double>(ns), Unit::nanoseconds);
+}
+
+std::string loss_text(const FlowReport& flow) {
+    if (flow.packets_sent == 0) return "-";
+    const double lost = static_cast<double>(flow.packets_lost);
+    return format_quantity(100.0 * lost / static_cast<double>(flow.packets_sent), Unit::percent);
+}
+
+std::string latency_text(const FlowReport& flow, std::int64_t ns) {
+    return flow.latency.count == 0 ? "-"
+                                   : format_quantity(static_cast<double>(ns), Unit::nanoseconds);
+}
+
+Table flow_table(const RunReport& run) {
+    Table table;
+    std::vector<TableCell> heading;
+    for (const char* title : {"flow", "kind", "from -> to", "goodput", "loss", "latency\np50",
+                              "latency\np99", "first\ndelivery", "segments\nsent again"}) {
+        heading.push_back({title, CellStyle::heading});
+    }
+    table.add_row(std::move(heading));
+    for (const FlowReport& flow : run.flows) {
+        const bool dead = flow.first_delivery_ns < 0;
+        table.add_row(
+            {{flow.name},
+             {flow.kind},
+             {fmt::format("{} -> {}", flow.from, flow.to)},
+             {format_quantity(static_cast<double>(flow.goodput_bps), Unit::bits_per_second)},
+             {loss_text(flow)},
+             {latency_text(flow, flow.latency.p50_ns)},
+             {latency_text(flow, flow.latency.p99_ns)},
+             {optional_time(flow.first_delivery_ns), dead ? CellStyle::bad : CellStyle::plain},
+             {flow.kind == "tcp" ? fmt::format("{}", flow.retransmits) : "-"}});
+    }
+    return table;
+}
+
+Table host_table(const RunReport& run) {
+    Table table;
+    std::vector<TableCell> heading;
+    for (const char* title :
+         {"host", "lease", "pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}) {
+        heading.push_back({title, CellStyle::heading});
+    }
+    table.add_row(std::move(heading));
+    for (const HostReport& host : run.hosts) {
+        const std::int64_t cpu =
+            std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
+        std::uint64_t dropped = 0;
+        for (const auto& [disposition, packets] : host.drops) dropped += packets;
+        const bool late = host.converged_ns < 0;
+        table.add_row({{host.name},
+                       {host.lease.empty() ? "none" : host.lease},
+                       {host.overlay_mtu == 0 ? "-" : fmt::format("{} B", host.overlay_mtu)},
+                       {optional_time(host.converged_ns), late ? CellStyle::bad : CellStyle::plain},
+                       {fmt::format("{}", host.rows)},
+                       {format_quantity(static_cast<double>(cpu), Unit::nanoseconds)},
+                       {fmt::format("{}", dropped)}});
+        if (host.name == run.hosts[std::min(run.hosts.size(), max_listed) - 1].name) break;
+    }
+    return table;
+}
+
+std::string expectation_bounds(const Expectation& expectation) {
+    if (expectation.min && expectation.max)
+        return fmt::format("{} to {}", *expectation.min, *expectation.max);
+    if (expectation.min) return fmt::format("at least {}", *expectation.min);
+    if (expectation.max) return fmt::format("at most {}", *expectation.max);
+    return "any value";
+}
+
+std::string expectation_line(const ExpectationOutcome& outcome, bool several_seeds, bool colour) {
+    const char* verdict = outcome.met ? "ok    " : "FAILED";
+    const char* paint = outcome.met ? "\x1b[32m" : "\x1b[31m";
+    std::string line =
+        colour ? fmt::format("  {}{}\x1b[0m", paint, verdict) : fmt::format("  {}", verdict);
+    line += fmt::format("  {}", outcome.backend);
+    if (several_seeds) line += fmt::format(" seed {}", outcome.seed);
+    line += fmt::format(": {} {}: ", outcome.expectation.of, outcome.expectation.metric);
+    if (outcome.measured) {
+        return line + fmt::format("{}, expected {}\n", *outcome.measured,
+                                  expectation_bounds(outcome.expectation));
+    }
+    return line + outcome.problem + "\n";
+}
+
+}  // namespace
+
+std::string comparison_text(const Comparison& comparison, const TableOptions& options) {
+    std::string out = comparison_table(comparison).render(options);
+    const bool marked = std::ranges::any_of(comparison.rows, [](const ComparisonRow& row) {
+        return std::ranges::any_of(row.cells, &ComparisonCell::best);
+    });
+    const bool repeated = std::ranges::any_of(comparison.rows, [](const ComparisonRow& row) {
+        return std::ranges::any_of(
+            row.cells, [](const auto& cell) { return cell.value && cell.value->count > 1; });
+    });
+    if (marked) out += "* best; in brackets: difference to the best\n";
+    if (repeated) out += "± 95 % confidence interval of the mean\n";
+    out += unreachable_text(comparison);
+    if (!comparison.warnings.empty()) out += "\nwarnings:\n";
+    for (const auto& [backend, text] : comparison.warnings)
+        out += fmt::format("  {}: {}\n", backend, text);
+    return out;
+}
+
+std::string run_text(const RunReport& run, const TableOptions& options) {
+    std::string out;
+    if (!run.flows.empty()) out += flow_table(run).render(options) + "\n";
+    if (!run.hosts.empty()) out += host_table(run).render({options.colour, 0});
+    if (run.hosts.size() > max_listed)
+        out += fmt::format("and {} more hosts\n", run.hosts.size() - max_listed);
+    return out;
+}
+
+std::string expectations_text(const ExperimentResult& result, bool colour) {
+    if (result.expectations.empty()) return {};
+    std::string out = "\nexpectations:\n";
+    for (const ExpectationOutcome& outcome : result.expectations) {
+        out += expectation_line(outcome, result.seeds.size() > 1, colour);
+    }
+    return out;
+}
+
+}  // namespace overlab

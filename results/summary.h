@@ -1,0 +1,24 @@
+// Summaries for people: what `compare` and `run` print and what summary.txt holds.
+#pragma once
+
+#include <string>
+
+#include "results/comparison.h"
+#include "results/result.h"
+#include "results/table.h"
+
+namespace overlab {
+
+/// The comparison as a table: backends down, metrics across (turned over if that is too wide), `*`
+/// on the best, each other's difference to it; below it unreachable pairs with their reasons, then
+/// warnings.
+[[nodiscard]] std::string comparison_text(const Comparison& comparison,
+                                          const TableOptions& options);
+
+/// One run in detail: its flows and its hosts' figures.
+[[nodiscard]] std::string run_text(const RunReport& run, const TableOptions& options);
+
+/// `ok` or `FAILED` for each expectation with what was measured; empty without expectations.
+[[nodiscard]] std::string expectations_text(const ExperimentResult& result, bool colour);
+
+}  // namespace overlab

@@ -1,0 +1,149 @@
+#include "results/table.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "models/base/check.h"
+
+namespace overlab {
+namespace {
+
+constexpr std::string_view gap = "   ";
+constexpr std::string_view rule = "─";
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::size_t begin = 0;
+    for (std::size_t end = text.find('\n'); end != std::string::npos;
+         end = text.find('\n', begin)) {
+        lines.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    lines.push_back(text.substr(begin));
+    return lines;
+}
+
+/// SGR (ECMA-48) sequence that starts the style; empty for plain text.
+std::string_view escape_of(CellStyle style) {
+    switch (style) {
+        case CellStyle::plain:
+            return "";
+        case CellStyle::heading:
+            return "\x1b[1m";
+        case CellStyle::best:
+            return "\x1b[32m";
+        case CellStyle::bad:
+            return "\x1b[31m";
+    }
+    return "";
+}
+
+std::string painted(const std::string& text, CellStyle style, bool colour) {
+    const std::string_view escape = escape_of(style);
+    if (!colour || escape.empty() || text.empty()) return text;
+    return std::string(escape) + text + "\x1b[0m";
+}
+
+/// Padded to the width, left-aligned in the first column. Padding stays outside the colours.
+std::string aligned(const TableCell& cell, std::size_t width, bool first, bool colour) {
+    const std::string padding(width - display_width(cell.text), ' ');
+    const std::string text = painted(cell.text, cell.style, colour);
+    return first ? text + padding : padding + text;
+}
+
+void end_line(std::string& out) {
+    while (!out.empty() && out.back() == ' ') out.pop_back();
+    out += '\n';
+}
+
+}  // namespace
+
+std::size_t display_width(const std::string& text) {
+    // Every byte of UTF-8 but the continuation bytes 10xxxxxx begins a code point.
+    return static_cast<std::size_t>(std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+void Table::add_row(std::vector<TableCell> row) {
+    CHECK(rows_.empty() || row.size() == rows_.front().size());
+    rows_.push_back(std::move(row));
+}
+
+std::vector<std::size_t> Table::widths() const {
+    std::vector<std::size_t> widths(rows_.front().size(), 0);
+    for (const auto& row : rows_) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            for (const std::string& line : lines_of(row[i].text))
+                widths[i] = std::max(widths[i], display_width(line));
+        }
+    }
+    return widths;
+}
+
+std::size_t Table::total_width() const {
+    std::size_t total = 0;
+    for (const std::size_t width : widths()) total += width + gap.size();
+    return total - gap.size();
+}
+
+Table Table::transposed() const {
+    Table turned;
+    for (std::size_t column = 0; column < rows_.front().size(); ++column) {
+        std::vector<TableCell> row;
+        for (const auto& source : rows_) {
+            TableCell cell = source[column];
+            std::ranges::replace(cell.text, '\n', ' ');
+            if (column > 0 && row.empty()) cell.style = CellStyle::plain;
+            row.push_back(std::move(cell));
+        }
+        turned.add_row(std::move(row));
+    }
+    for (TableCell& cell : turned.rows_.front()) cell.style = CellStyle::heading;
+    return turned;
+}
+
+std::string Table::render_heading(const std::vector<std::size_t>& widths, bool colour) const {
+    std::size_t height = 0;
+    std::vector<std::vector<std::string>> columns;
+    for (const TableCell& cell : rows_.front()) {
+        columns.push_back(lines_of(cell.text));
+        height = std::max(height, columns.back().size());
+    }
+    std::string out;
+    for (std::size_t line = 0; line < height; ++line) {
+        for (std::size_t i = 0; i < columns.size(); ++i) {
+            // Short headings sit at the bottom, next to the rule.
+            const std::size_t skip = height - columns[i].size();
+            const std::string text = line < skip ? "" : columns[i][line - skip];
+            if (i > 0) out += gap;
+            out += aligned({text, CellStyle::heading}, widths[i], i == 0, colour);
+        }
+        end_line(out);
+    }
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+        const std::size_t length = widths[i] + (i + 1 < widths.size() ? gap.size() : 0);
+        for (std::size_t k = 0; k < length; ++k) out += rule;
+    }
+    return out + "\n";
+}
+
+std::string Table::render(const TableOptions& options) const {
+    if (rows_.empty()) return {};
+    if (options.width > 0 && total_width() > options.width) {
+        const Table turned = transposed();
+        if (turned.total_width() < total_width()) return turned.render({options.colour, 0});
+    }
+    const auto columns = widths();
+    std::string out = render_heading(columns, options.colour);
+    for (std::size_t r = 1; r < rows_.size(); ++r) {
+        for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+            if (i > 0) out += gap;
+            out += aligned(rows_[r][i], columns[i], i == 0, options.colour);
+        }
+        end_line(out);
+    }
+    return out;
+}
+
+}  // namespace overlab

@@ -1,0 +1,51 @@
+// Table: text in columns for a terminal. Debian 12 has no small library for it (libfort and
+// tabulate are not packaged), and what is needed fits a page: alignment by what is seen (UTF-8),
+// headings of several lines, colours that can be switched off, and turning rows into columns when a
+// table is too wide.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace overlab {
+
+enum class CellStyle : std::uint8_t { plain, heading, best, bad };
+
+struct TableCell {
+    std::string text;  ///< one line; headings may have '\n'
+    CellStyle style = CellStyle::plain;
+};
+
+struct TableOptions {
+    bool colour = false;
+    std::size_t width = 0;  ///< 0: any; else a wider table is turned over
+};
+
+/// The first column is aligned left, the others right. The first row given is the heading.
+class Table {
+   public:
+    /// CHECK: every row has as many cells as the first.
+    void add_row(std::vector<TableCell> row);
+
+    /// One line a row, each with its newline. Turned over (rows for columns) if wider than
+    /// options.width and narrower that way.
+    [[nodiscard]] std::string render(const TableOptions& options) const;
+
+    [[nodiscard]] Table transposed() const;
+
+   private:
+    [[nodiscard]] std::vector<std::size_t> widths() const;
+    [[nodiscard]] std::size_t total_width() const;
+    [[nodiscard]] std::string render_heading(const std::vector<std::size_t>& widths,
+                                             bool colour) const;
+
+    std::vector<std::vector<TableCell>> rows_;
+};
+
+/// How many columns of a terminal the text takes: code points, all of them being one column wide
+/// here.
+[[nodiscard]] std::size_t display_width(const std::string& text);
+
+}  // namespace overlab
