@@ -1,6 +1,6 @@
-// ByteRanges: disjoint [begin, end) ranges of stream offsets in ascending order: what arrived out of
-// order (receiver) and what was acknowledged selectively (sender). Nearly always empty, so it is one
-// vector and linear.
+// ByteRanges: disjoint [begin, end) ranges of stream offsets in ascending order: what arrived out
+// of order (receiver) and what was acknowledged selectively (sender). Nearly always empty, so it is
+// one vector and linear.
 #pragma once
 
 #include <algorithm>

@@ -22,7 +22,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "models/base/flat_hash.h"
@@ -69,7 +68,9 @@ struct StreamOptions {
     std::uint32_t window_bytes = 1U << 20;  ///< 64 KB..1 MB: receive window, so the most in flight
     std::uint32_t low_water = 64U << 10;
     Duration patience = seconds(5);
-    Duration keepalive = seconds(30);  ///< silence before an idle stream is probed; 0: never
+    /// Silence before an idle stream is probed by the side that connected, five times within
+    /// `patience`; the other side probes `patience` later. 0: never.
+    Duration keepalive = seconds(30);
     std::uint16_t first_port = 49152;  ///< of the client ports, up to 65535 (RFC 6335 §6)
 };
 
@@ -80,6 +81,7 @@ struct StreamCounters {
 };
 
 class StreamConnection;
+struct TcpSegment;
 
 /// The streams of one program on one host.
 class StreamHost {
@@ -110,22 +112,24 @@ class StreamHost {
 
    private:
     friend class StreamConnection;
-    class Entry;
 
     struct Key {
         Endpoint remote;
         std::uint16_t local_port;
+        bool active;  ///< we connected: the local port is this stream's own
         [[nodiscard]] std::uint64_t packed() const;
     };
 
     void bind(std::uint16_t port);
+    std::uint16_t take_port();
     void on_frame(FramePtr frame, Endpoint from, std::uint16_t local_port);
-    StreamConnection& open(Key key, bool active);
+    StreamConnection& open(Key key);
     [[nodiscard]] StreamConnection* find(StreamId stream) const;
     [[nodiscard]] StreamConnection* find(Key key) const;
-    /// Forgets it. The object lives until the outermost call into this class returns.
+    /// Forgets it. The object and its port go a moment later: its own functions may be running.
     void forget(StreamConnection& connection);
-    void refuse(const Frame& frame, Endpoint from, std::uint16_t local_port);
+    void sweep();
+    void refuse(const TcpSegment& segment, const Frame& frame, Key key);
     void transmit(FramePtr frame, Key key);
     [[nodiscard]] std::uint32_t timestamp() const;
 
@@ -136,12 +140,13 @@ class StreamHost {
     std::vector<std::unique_ptr<StreamConnection>> slots_;
     std::vector<std::uint32_t> free_slots_;
     std::vector<std::unique_ptr<StreamConnection>> ended_;
+    std::vector<std::uint16_t> ended_ports_;
+    Timer sweep_;
     FlatHash<std::uint64_t, std::uint32_t> slot_of_key_;
     std::vector<std::uint16_t> listening_;
     StreamCounters counters_;
     std::uint32_t last_serial_ = 0;
     std::size_t live_ = 0;
-    unsigned depth_ = 0;  ///< calls of this class on the stack
     std::uint16_t next_port_;
 };
 

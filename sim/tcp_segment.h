@@ -1,6 +1,6 @@
 // TCP headers of the streams between simulated programs: written as Linux writes them, read as a
-// receiver reads them, so that a capture decodes. Options: MSS, SACK permitted and window scale on a
-// SYN, time stamps always (RFC 7323), SACK blocks when data is missing (RFC 2018).
+// receiver reads them, so that a capture decodes. Options: MSS, SACK permitted and window scale on
+// a SYN, time stamps always (RFC 7323), SACK blocks when data is missing (RFC 2018).
 #pragma once
 
 #include <array>
@@ -38,7 +38,8 @@ struct TcpSegment {
 
     /// Puts the header, options included, in front of the frame.
     void prepend_to(Frame& frame) const;
-    /// Nothing if the frame does not begin with a whole TCP header. Unknown options are stepped over.
+    /// Nothing if the frame does not begin with a whole TCP header. Unknown options are stepped
+    /// over.
     [[nodiscard]] static std::optional<TcpSegment> decode(const Frame& frame);
 };
 
