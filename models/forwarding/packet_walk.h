@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/forwarding/tables.h"
@@ -83,6 +85,8 @@ class PacketWalk {
 
    private:
     std::vector<WalkHost> hosts_;
+    std::map<Ipv4Address, std::size_t> host_of_pod_;
+    std::map<Ipv4Address, std::size_t> host_of_address_;
     UnderlayPathFn underlay_;
 };
 

@@ -47,15 +47,29 @@ void PolicyTable::withdraw(const PolicyRow& row) {
     }
 }
 
-const PolicyEntry* PolicyTable::find(PolicyRow::Direction direction, Ipv4Address source,
-                                     Ipv4Address destination) const {
+PolicyTable::Found PolicyTable::lookup(PolicyRow::Direction direction, Ipv4Address source,
+                                       Ipv4Address destination) const {
     for (const Level& level : levels_) {
         if (level.direction != direction) continue;
-        const Ipv4Address from{source.bits & Ipv4Prefix::mask_of(level.source_length)};
-        const Ipv4Address to{destination.bits & Ipv4Prefix::mask_of(level.destination_length)};
-        if (const PolicyEntry* entry = level.entries.find(selector_key(from, to))) return entry;
+        const Ipv4Prefix from = Ipv4Prefix::of(source, level.source_length);
+        const Ipv4Prefix to = Ipv4Prefix::of(destination, level.destination_length);
+        const PolicyEntry* entry = level.entries.find(selector_key(from.network, to.network));
+        if (entry != nullptr) return {entry, from, to};
     }
-    return nullptr;
+    return {};
+}
+
+const PolicyEntry* PolicyTable::find(PolicyRow::Direction direction, Ipv4Address source,
+                                     Ipv4Address destination) const {
+    return lookup(direction, source, destination).entry;
+}
+
+std::optional<PolicyRow> PolicyTable::find_row(PolicyRow::Direction direction, Ipv4Address source,
+                                               Ipv4Address destination) const {
+    const auto [entry, from, to] = lookup(direction, source, destination);
+    if (entry == nullptr) return std::nullopt;
+    return PolicyRow{direction,   from, to, entry->tunnel_source, entry->tunnel_destination,
+                     entry->reqid};
 }
 
 void PolicyTable::dump(std::vector<Row>& rows) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/base/flat_hash.h"
@@ -25,6 +26,10 @@ class PolicyTable {
     /// The pointer is good until the next change.
     [[nodiscard]] const PolicyEntry* find(PolicyRow::Direction direction, Ipv4Address source,
                                           Ipv4Address destination) const;
+    /// The same with its selector.
+    [[nodiscard]] std::optional<PolicyRow> find_row(PolicyRow::Direction direction,
+                                                    Ipv4Address source,
+                                                    Ipv4Address destination) const;
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     void dump(std::vector<Row>& rows) const;  ///< appends, ascending
@@ -38,6 +43,13 @@ class PolicyTable {
         FlatHash<std::uint64_t, PolicyEntry> entries;  ///< by source network, destination network
     };
 
+    struct Found {
+        const PolicyEntry* entry = nullptr;
+        Ipv4Prefix source{}, destination{};
+    };
+
+    [[nodiscard]] Found lookup(PolicyRow::Direction direction, Ipv4Address source,
+                               Ipv4Address destination) const;
     [[nodiscard]] static bool before(const Level& level, const PolicyRow& row);
     std::vector<Level> levels_;  ///< by direction, then longest destination, then longest source
     std::size_t size_ = 0;

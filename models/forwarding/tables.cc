@@ -336,6 +336,20 @@ const PolicyEntry* ForwardingTables::policy(PolicyRow::Direction direction, Ipv4
     return policies_.find(direction, source, destination);
 }
 
+std::optional<PolicyRow> ForwardingTables::policy_row(PolicyRow::Direction direction,
+                                                      Ipv4Address source,
+                                                      Ipv4Address destination) const {
+    return policies_.find_row(direction, source, destination);
+}
+
+std::optional<TunnelPeerRow> ForwardingTables::tunnel_peer_row(LinkIndex link,
+                                                               Ipv4Address destination) const {
+    const auto match = link_tables_[link].tunnel_peers.match(destination);
+    if (!match) return std::nullopt;
+    return TunnelPeerRow{links_[link].name, match->prefix, match->value->destination,
+                         match->value->port};
+}
+
 const SaEntry* ForwardingTables::outbound_sa(Ipv4Address source, Ipv4Address destination,
                                              std::uint32_t reqid) const {
     return sas_.newest(source, destination, reqid);

@@ -89,6 +89,12 @@ class ForwardingTables {
     /// The out (in, fwd) policy whose selectors match; longest destination wins.
     [[nodiscard]] const PolicyEntry* policy(PolicyRow::Direction direction, Ipv4Address source,
                                             Ipv4Address destination) const;
+    /// The rows behind policy() and tunnel_peer(), for people.
+    [[nodiscard]] std::optional<PolicyRow> policy_row(PolicyRow::Direction direction,
+                                                      Ipv4Address source,
+                                                      Ipv4Address destination) const;
+    [[nodiscard]] std::optional<TunnelPeerRow> tunnel_peer_row(LinkIndex link,
+                                                               Ipv4Address destination) const;
     /// The newest SA for a tunnel.
     [[nodiscard]] const SaEntry* outbound_sa(Ipv4Address source, Ipv4Address destination,
                                              std::uint32_t reqid) const;

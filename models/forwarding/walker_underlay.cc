@@ -1,0 +1,170 @@
+// The way of a packet through the underlay and into the receiving host.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "models/forwarding/walker.h"
+
+namespace overlab {
+
+// ---- the underlay ----
+
+bool Walker::cross(const Flight& flight) {
+    const std::optional<RouteMatch> match = tables().route(flight.destination);
+    if (!match || tables().link(match->entry.link).kind != TableLink::Kind::ethernet) {
+        end(Disposition::no_route, "underlay",
+            fmt::format("no route to {} on the underlay", flight.destination.to_string()));
+        return false;
+    }
+    const std::optional<std::size_t> next = next_host(flight, *match);
+    if (!next) return false;
+    const WalkHost& there = world_.hosts[*next];
+    const std::optional<UnderlayPath> path =
+        world_.underlay(here().name, there.name, packet_.flow_hash);
+    if (!path) {
+        end(Disposition::unreachable_underlay, "underlay",
+            fmt::format("the underlay has no way from {} to {}", here().name, there.name));
+        return false;
+    }
+    // A gateway that is a router leads to a host; one that is a host leads to pods, and must be
+    // near.
+    const bool by_router = match->entry.has_gateway && flight.destination == there.underlay_address;
+    if (path->router_hops > 0 && !by_router) {
+        end(Disposition::neighbour_unresolved, "neighbour",
+            fmt::format("{} is behind a router: nobody answers ARP for {} on {}'s segment",
+                        there.name, there.underlay_address.to_string(), here().name),
+            text(*match));
+        return false;
+    }
+    const TableLink& nic = tables().link(match->entry.link);
+    if (!survives(flight, nic.mtu, true)) return false;
+    if (!survives(flight, path->mtu, path->router_hops > 0)) return false;
+    if (flight.kind == Flight::Kind::bare) {
+        for (unsigned hop = 0; hop < path->router_hops; ++hop) {
+            if (!take_from_ttl("underlay", "a router")) return false;
+        }
+    }
+    mtu_ = std::min(nic.mtu, path->mtu);
+    const std::string via =
+        path->via.empty() ? "" : fmt::format(" via {}", fmt::join(path->via, ", "));
+    step("underlay", fmt::format("{} to {}{}", here().name, there.name, via), text(*match));
+    here_ = *next;
+    return true;
+}
+
+/// Who gets what is handed to the route's next hop; no value if the walk ends here.
+std::optional<std::size_t> Walker::next_host(const Flight& flight, const RouteMatch& match) {
+    const auto& addresses = world_.host_of_address;
+    const auto destination = addresses.find(flight.destination);
+    if (destination != addresses.end()) return destination->second;
+    if (flight.kind != Flight::Kind::bare) {
+        return end(Disposition::unreachable_underlay, "underlay",
+                   fmt::format("no host has {}", flight.destination.to_string()));
+    }
+    if (!match.entry.has_gateway) {
+        return end(
+            Disposition::neighbour_unresolved, "neighbour",
+            fmt::format("nobody on the segment answers ARP for {}", flight.destination.to_string()),
+            text(match));
+    }
+    const auto gateway = addresses.find(match.entry.gateway);
+    if (gateway != addresses.end()) return gateway->second;
+    return end(Disposition::no_route, "underlay",
+               fmt::format("handed to router {}, which knows no pod addresses: ICMP net "
+                           "unreachable goes to {}",
+                           match.entry.gateway.to_string(), packet_.source.to_string()),
+               text(match));
+}
+
+/// True if the flight passes a stretch of this MTU, cut to pieces or whole.
+bool Walker::survives(const Flight& flight, std::uint32_t mtu, bool a_router_is_there) {
+    if (size_on_wire_ <= mtu) return true;
+    mtu_ = mtu;
+    if (!a_router_is_there) {
+        end(Disposition::mtu_exceeded, "underlay",
+            fmt::format("{} bytes exceed a switched link's MTU {}: dropped without a word",
+                        size_on_wire_, mtu));
+        return false;
+    }
+    if (flight.dont_fragment) {
+        end(Disposition::mtu_exceeded, "underlay",
+            fmt::format("{} bytes exceed MTU {} and must not be fragmented: ICMP fragmentation "
+                        "needed",
+                        size_on_wire_, mtu));
+        return false;
+    }
+    const std::string_view note =
+        flight.kind == Flight::Kind::udp_proxy
+            ? " (the proxy's first packet is lost: it learns the path's MTU from the ICMP answer)"
+            : "";
+    step("underlay", fmt::format("the outer packet is cut into fragments for MTU {}{}", mtu, note));
+    return true;
+}
+
+// ---- the other end ----
+
+std::optional<Walker::Origin> Walker::receive(const Flight& flight) {
+    switch (flight.kind) {
+        case Flight::Kind::vxlan:
+            return receive_vxlan(flight);
+        case Flight::Kind::udp_proxy:
+            return receive_proxy(flight);
+        case Flight::Kind::esp:
+            return receive_esp(flight);
+        case Flight::Kind::bare:
+            break;
+    }
+    if (tables().is_local(packet_.destination)) {
+        deliver("the host itself received it");
+        return std::nullopt;
+    }
+    return Origin::underlay;
+}
+
+std::optional<Walker::Origin> Walker::receive_vxlan(const Flight& flight) {
+    const TableLink* device = nullptr;
+    for (const TableLink& link : tables().links()) {
+        if (link.present && link.kind == TableLink::Kind::vxlan && link.port == flight.port) {
+            device = &link;
+        }
+    }
+    if (device == nullptr) {
+        return end(Disposition::no_listener, "decap",
+                   fmt::format("no VXLAN device listens on UDP port {}", flight.port));
+    }
+    if (device->vni != flight.vni || device->mac != flight.mac) {
+        return end(Disposition::no_listener, "decap",
+                   fmt::format("meant for VNI {} and MAC {}, but {} has VNI {} and MAC {}: dropped",
+                               flight.vni, flight.mac.to_string(), device->name, device->vni,
+                               device->mac.to_string()));
+    }
+    size_on_wire_ = packet_.size;
+    step("decap", fmt::format("out of VXLAN by {}", device->name));
+    return Origin::underlay;
+}
+
+std::optional<Walker::Origin> Walker::receive_proxy(const Flight& flight) {
+    for (const TableLink& link : tables().links()) {
+        if (!link.present || link.kind != TableLink::Kind::tun || link.port != flight.port)
+            continue;
+        if (!take_from_ttl("decap", "the proxy, which says nothing")) return std::nullopt;
+        size_on_wire_ = packet_.size;
+        step("decap", fmt::format("the proxy writes it to {}", link.name));
+        return Origin::underlay;
+    }
+    return end(Disposition::no_listener, "decap",
+               fmt::format("no proxy listens on UDP port {}", flight.port));
+}
+
+std::optional<Walker::Origin> Walker::receive_esp(const Flight& flight) {
+    if (!tables().has_inbound_sa(flight.destination, flight.spi)) {
+        return end(Disposition::sa_missing, "decap",
+                   fmt::format("no SA with SPI 0x{:08x} here: dropped", flight.spi));
+    }
+    size_on_wire_ = packet_.size;
+    step("decap", fmt::format("out of ESP, SPI 0x{:08x}", flight.spi));
+    return Origin::esp;
+}
+
+}  // namespace overlab
