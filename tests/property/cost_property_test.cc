@@ -1,17 +1,15 @@
 // Properties of the cost formula and of FlowMix.
-#include <rapidcheck.h>
-
-#include <catch2/catch.hpp>
 #include <set>
 #include <vector>
 
 #include "models/cost/cost_profile.h"
 #include "models/cost/flow_mix.h"
+#include "tests/support/property.h"
 
 namespace overlab {
 
 TEST_CASE("splitting an aggregate never makes it cheaper, and costs one per_aggregate a piece") {
-    CHECK(rc::check("pieces", [] {
+    test::holds([] {
         CostProfile profile;
         StageCost& cost = profile.stages[0];
         cost.per_aggregate_ns = *rc::gen::inRange(0U, 100'000U);
@@ -26,11 +24,11 @@ TEST_CASE("splitting an aggregate never makes it cheaper, and costs one per_aggr
             CostStage::app_send, {.aggregates = pieces, .segments = segments, .bytes = bytes});
 
         RC_ASSERT(cut - whole == std::int64_t{pieces - 1} * cost.per_aggregate_ns);
-    }));
+    });
 }
 
 TEST_CASE("FlowMix counts the different flows among the last aggregates") {
-    CHECK(rc::check("against a set", [] {
+    test::holds([] {
         const auto flows = *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0U, 12U));
         FlowMix mix;
         for (std::size_t i = 0; i < flows.size(); ++i) {
@@ -39,7 +37,7 @@ TEST_CASE("FlowMix counts the different flows among the last aggregates") {
                                             flows.begin() + static_cast<std::ptrdiff_t>(i) + 1);
             RC_ASSERT(mix.note(flows[i]) == recent.size());
         }
-    }));
+    });
 }
 
 TEST_CASE(

@@ -1,10 +1,11 @@
 // The built-in profiles against the cells they are derived from and against cells they are not, in
 // closed form (tests/support/cost_predictor.h).
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "models/cost/cost_profile.h"
 #include "tests/support/cost_predictor.h"
+
+#include "tests/support/catch.h"
 
 namespace overlab {
 namespace {

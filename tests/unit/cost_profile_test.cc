@@ -1,10 +1,10 @@
 // Reading cost profiles and the cost formula.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include "models/cost/cost_profile.h"
+#include "tests/support/catch.h"
 
 namespace overlab {
 namespace {
