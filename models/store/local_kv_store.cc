@@ -1,0 +1,212 @@
+#include "models/store/local_kv_store.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace overlab {
+namespace {
+
+std::unexpected<Error> no_answer() { return fail(ErrorKind::unavailable, "store: no answer"); }
+
+}  // namespace
+
+// ---- server
+// ----------------------------------------------------------------------------------------
+
+LocalKvServer::LocalKvServer(Runtime& runtime)
+    : runtime_(runtime), notify_(runtime), expiry_(runtime) {}
+
+void LocalKvServer::changed() {
+    arm_expiry();
+    // One round for all changes of an instant: each watcher gets them in one update.
+    if (!watchers_.empty() && !notify_.armed()) notify_.start({}, [this] { notify_all(); });
+}
+
+void LocalKvServer::arm_expiry() {
+    const std::optional<Instant> next = store_.next_expiry();
+    // A timer that fires too early finds nothing expired and arms itself again: keep-alives cost
+    // nothing.
+    if (!next || (expiry_.armed() && expiry_at_ <= *next)) return;
+    expiry_at_ = *next;
+    expiry_.start(*next - runtime_.now(), [this] {
+        store_.expire(runtime_.now());
+        changed();
+    });
+}
+
+const Result<KvWatchUpdate>& LocalKvServer::changes_for(const Watcher& watcher) {
+    const bool hit = cached_revision_ == store_.revision() && cached_from_ == watcher.next &&
+                     cached_prefix_ == watcher.prefix && watcher.next >= store_.compacted();
+    if (!hit) {
+        cached_ = store_.changes(watcher.prefix, watcher.next);
+        cached_prefix_ = watcher.prefix;
+        cached_from_ = watcher.next;
+        cached_revision_ = store_.revision();
+    }
+    return cached_;
+}
+
+void LocalKvServer::notify_all() {
+    // By ascending id rather than by iterator: a callback may add and remove watches, its own too.
+    for (auto at = watchers_.begin(); at != watchers_.end();) {
+        const KvWatchId id = at->first;
+        Watcher& watcher = at->second;
+        const bool compacted = watcher.next < store_.compacted();
+        if (compacted || watcher.next <= store_.revision()) {
+            const Result<KvWatchUpdate> update = changes_for(watcher);
+            const Send send = watcher.send;
+            if (update) {
+                watcher.next = update->revision + 1;
+            } else {
+                watchers_.erase(at);
+            }
+            if (!update || !update->events.empty()) send(update);
+        }
+        at = watchers_.upper_bound(id);
+    }
+}
+
+void LocalKvServer::break_watches() {
+    const auto broken = std::exchange(watchers_, {});
+    for (const auto& [id, watcher] : broken) {
+        runtime_.call_after({}, [send = watcher.send] { send(no_answer()); });
+    }
+}
+
+KvWatchId LocalKvServer::add_watch(std::string prefix, Revision from, Send send) {
+    const KvWatchId id = ++last_watch_;
+    const Revision next = from == 0 ? store_.revision() + 1 : from;
+    watchers_.emplace(id, Watcher{std::move(prefix), next, std::move(send)});
+    changed();
+    return id;
+}
+
+void LocalKvServer::remove_watch(KvWatchId watch) { watchers_.erase(watch); }
+
+// ---- client
+// ----------------------------------------------------------------------------------------
+
+LocalKvStore::LocalKvStore(Runtime& runtime, LocalKvServer& server, Duration latency)
+    : runtime_(runtime), server_(&server), server_alive_(server.alive()), latency_(latency) {}
+
+LocalKvStore::~LocalKvStore() {
+    if (server_alive_.expired()) return;
+    for (const auto& [id, watch] : watches_) server_->remove_watch(watch.at_server);
+}
+
+CallFault LocalKvStore::next_fault() {
+    const auto found = faults_.find(++calls_);
+    return found == faults_.end() ? CallFault::none : found->second;
+}
+
+template <typename T, typename Change>
+void LocalKvStore::call(Change change, KvCallback<T> done) {
+    const CallFault fault = next_fault();
+    const bool sent = connected_ && fault != CallFault::request_lost;
+    auto arrive = [this, sent, fault, alive = std::weak_ptr<void>(alive_), server = server_,
+                   server_alive = server_alive_, &runtime = runtime_, latency = latency_,
+                   change = std::move(change), done = std::move(done)]() mutable {
+        Result<T> answer = no_answer();
+        if (sent && !server_alive.expired()) answer = server->apply(std::move(change));
+        if (fault != CallFault::none) answer = no_answer();
+        // `this` is touched only while the client lives; the request itself has taken effect
+        // anyhow.
+        if (alive.expired()) return;
+        runtime.call_after(latency, [this, alive = std::move(alive), answer = std::move(answer),
+                                     done = std::move(done)]() mutable {
+            if (alive.expired()) return;
+            if (!connected_) answer = no_answer();
+            done(std::move(answer));
+        });
+    };
+    runtime_.call_after(latency_, std::move(arrive));
+}
+
+void LocalKvStore::range(std::string prefix, KvCallback<KvRange> done) {
+    call<KvRange>(
+        [prefix = std::move(prefix)](MvccStore& store, Instant now) -> Result<KvRange> {
+            return store.range(prefix, now);
+        },
+        std::move(done));
+}
+
+void LocalKvStore::txn(KvTxn txn, KvCallback<KvTxnResult> done) {
+    call<KvTxnResult>(
+        [txn = std::move(txn)](MvccStore& store, Instant now) { return store.txn(txn, now); },
+        std::move(done));
+}
+
+void LocalKvStore::grant(Duration ttl, KvCallback<KvLeaseId> done) {
+    call<KvLeaseId>([ttl](MvccStore& store, Instant now) { return store.grant(ttl, now); },
+                    std::move(done));
+}
+
+void LocalKvStore::keep_alive(KvLeaseId lease, KvCallback<Duration> done) {
+    call<Duration>([lease](MvccStore& store, Instant now) { return store.keep_alive(lease, now); },
+                   std::move(done));
+}
+
+void LocalKvStore::revoke(KvLeaseId lease, KvCallback<Revision> done) {
+    call<Revision>([lease](MvccStore& store,
+                           Instant now) -> Result<Revision> { return store.revoke(lease, now); },
+                   std::move(done));
+}
+
+KvWatchId LocalKvStore::watch(std::string prefix, Revision from,
+                              std::function<void(Result<KvWatchUpdate>)> update) {
+    const KvWatchId id = ++last_watch_;
+    watches_[id].update =
+        std::make_shared<std::function<void(Result<KvWatchUpdate>)>>(std::move(update));
+    const bool sent = next_fault() == CallFault::none && connected_;
+    runtime_.call_after(latency_, [this, id, sent, from, alive = std::weak_ptr<void>(alive_),
+                                   prefix = std::move(prefix)]() mutable {
+        if (alive.expired() || !watches_.contains(id)) return;
+        if (sent && connected_ && !server_alive_.expired()) {
+            open_watch(id, std::move(prefix), from);
+        } else {
+            deliver(id, no_answer());
+        }
+    });
+    return id;
+}
+
+void LocalKvStore::open_watch(KvWatchId id, std::string prefix, Revision from) {
+    auto send = [this, id, alive = std::weak_ptr<void>(alive_)](Result<KvWatchUpdate> update) {
+        if (!alive.expired()) deliver(id, std::move(update));
+    };
+    watches_[id].at_server = server_->add_watch(std::move(prefix), from, std::move(send));
+}
+
+void LocalKvStore::deliver(KvWatchId id, Result<KvWatchUpdate> update) {
+    runtime_.call_after(latency_, [this, id, alive = std::weak_ptr<void>(alive_),
+                                   update = std::move(update)]() mutable {
+        if (alive.expired()) return;
+        const auto found = watches_.find(id);
+        if (found == watches_.end()) return;
+        // The callback may cancel this watch or destroy the client: nothing of ours is used after
+        // it.
+        const auto callback = found->second.update;
+        if (!update) watches_.erase(found);
+        (*callback)(std::move(update));
+    });
+}
+
+void LocalKvStore::cancel_watch(KvWatchId watch) {
+    const auto found = watches_.find(watch);
+    if (found == watches_.end()) return;
+    if (!server_alive_.expired()) server_->remove_watch(found->second.at_server);
+    watches_.erase(found);
+}
+
+void LocalKvStore::set_connected(bool connected) {
+    connected_ = connected;
+    if (connected) return;
+    for (auto& [id, watch] : watches_) {
+        if (!server_alive_.expired()) server_->remove_watch(watch.at_server);
+        watch.at_server = 0;
+        deliver(id, no_answer());
+    }
+}
+
+}  // namespace overlab

@@ -1,0 +1,141 @@
+// LocalKvStore: the KvStore port straight onto an MvccStore in the same process, for tests and for
+// worlds without a network to the store. One LocalKvServer holds the truth; any number of clients
+// share it.
+//
+//   LocalKvStore --latency--> LocalKvServer (MvccStore, watchers, expiry timer)
+//   LocalKvStore <--latency--
+//
+// A request takes effect when it arrives and is answered when the answer arrives, so between the
+// two the client does not know, as with a real store. Faults are placed by tests: the k-th call is
+// lost on its way there or back, watches break, a client is cut off. Server, client and runtime are
+// of one thread; the runtime must outlive both. A client that is destroyed drops its callbacks, but
+// what it has sent still arrives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "models/base/error.h"
+#include "models/base/time.h"
+#include "models/ports/kv_store.h"
+#include "models/ports/runtime.h"
+#include "models/store/mvcc_store.h"
+
+namespace overlab {
+
+class LocalKvServer {
+   public:
+    using Send = std::function<void(Result<KvWatchUpdate>)>;
+
+    explicit LocalKvServer(Runtime& runtime);
+    LocalKvServer(const LocalKvServer&) = delete;
+    LocalKvServer& operator=(const LocalKvServer&) = delete;
+
+    [[nodiscard]] const MvccStore& store() const { return store_; }
+
+    /// Runs `change` on the store now; watchers hear of it as soon as the caller has returned.
+    template <typename Change>
+    auto apply(Change change) {
+        auto result = change(store_, runtime_.now());
+        changed();
+        return result;
+    }
+
+    /// Ends every watch with `unavailable`, as a restarted server does.
+    void break_watches();
+
+    /// Used by clients. `send` gets whole revisions in order, then perhaps one error, after which
+    /// the watch is gone. `from` 0: from the next revision on.
+    KvWatchId add_watch(std::string prefix, Revision from, Send send);
+    void remove_watch(KvWatchId watch);
+
+    /// False once the server is destroyed.
+    [[nodiscard]] std::weak_ptr<void> alive() const { return alive_; }
+
+   private:
+    struct Watcher {
+        std::string prefix;
+        Revision next = 0;
+        Send send;
+    };
+
+    void changed();
+    void arm_expiry();
+    void notify_all();
+    [[nodiscard]] const Result<KvWatchUpdate>& changes_for(const Watcher& watcher);
+
+    Runtime& runtime_;
+    MvccStore store_;
+    std::map<KvWatchId, Watcher> watchers_;
+    KvWatchId last_watch_ = 0;
+    Timer notify_;
+    Timer expiry_;
+    Instant expiry_at_;
+    // The last answer of changes_for: thousands of watchers stand at the same place.
+    std::string cached_prefix_;
+    Revision cached_from_ = 0;
+    Revision cached_revision_ = -1;
+    Result<KvWatchUpdate> cached_;
+    std::shared_ptr<void> alive_ = std::make_shared<char>();
+};
+
+/// What happens to a call that a test has marked.
+enum class CallFault : std::uint8_t {
+    none,
+    request_lost,  ///< never applied; the caller hears `unavailable`
+    answer_lost,   ///< applied; the caller hears `unavailable` all the same
+};
+
+class LocalKvStore final : public KvStore {
+   public:
+    /// `latency` is one way. The server may be destroyed first: calls then fail with `unavailable`.
+    LocalKvStore(Runtime& runtime, LocalKvServer& server, Duration latency = {});
+    ~LocalKvStore() override;
+    LocalKvStore(const LocalKvStore&) = delete;
+    LocalKvStore& operator=(const LocalKvStore&) = delete;
+
+    void range(std::string prefix, KvCallback<KvRange> done) override;
+    void txn(KvTxn txn, KvCallback<KvTxnResult> done) override;
+    void grant(Duration ttl, KvCallback<KvLeaseId> done) override;
+    void keep_alive(KvLeaseId lease, KvCallback<Duration> done) override;
+    void revoke(KvLeaseId lease, KvCallback<Revision> done) override;
+    KvWatchId watch(std::string prefix, Revision from,
+                    std::function<void(Result<KvWatchUpdate>)> update) override;
+    void cancel_watch(KvWatchId watch) override;
+
+    /// Calls made so far, watches included.
+    [[nodiscard]] std::uint64_t calls() const { return calls_; }
+    /// The call that makes calls() equal `k` suffers `fault`.
+    void fail_call(std::uint64_t k, CallFault fault) { faults_[k] = fault; }
+    /// While false, requests and answers are lost and watches end, all with `unavailable`.
+    void set_connected(bool connected);
+
+   private:
+    struct Watch {
+        KvWatchId at_server = 0;  // 0: the request is on its way
+        std::shared_ptr<std::function<void(Result<KvWatchUpdate>)>> update;
+    };
+
+    template <typename T, typename Change>
+    void call(Change change, KvCallback<T> done);
+    [[nodiscard]] CallFault next_fault();
+    void open_watch(KvWatchId id, std::string prefix, Revision from);
+    void deliver(KvWatchId id, Result<KvWatchUpdate> update);
+
+    Runtime& runtime_;
+    LocalKvServer* server_;
+    std::weak_ptr<void> server_alive_;
+    Duration latency_;
+    bool connected_ = true;
+    std::uint64_t calls_ = 0;
+    std::map<std::uint64_t, CallFault> faults_;
+    std::map<KvWatchId, Watch> watches_;
+    KvWatchId last_watch_ = 0;
+    std::shared_ptr<void> alive_ = std::make_shared<char>();
+};
+
+}  // namespace overlab
