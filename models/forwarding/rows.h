@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -128,7 +129,8 @@ class ForwardingState {
     void install(Row row);          ///< add or replace
     void withdraw(const Row& key);  ///< absent is success
     [[nodiscard]] const Row* find(const Row& key) const;
-    [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
+    [[nodiscard]] const std::vector<Row>& rows() const& { return rows_; }
+    [[nodiscard]] std::vector<Row> rows() && { return std::move(rows_); }
     [[nodiscard]] std::string to_string() const;  ///< one line a row
 
     friend bool operator==(const ForwardingState&, const ForwardingState&) = default;
