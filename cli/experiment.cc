@@ -78,8 +78,8 @@ Result<void> write_files(const ExperimentResult& result, const std::string& json
 
 void print_tables(const ExperimentResult& result, const std::vector<Problem>& warnings,
                   Selection selection) {
-    const TableOptions options{.colour = wants_colour(Stream::output),
-                               .width = terminal_width(Stream::output)};
+    TableOptions options{.colour = wants_colour(Stream::output)};
+    if (is_terminal(Stream::output)) options.width = terminal_width(Stream::output);
     if (selection == Selection::own && result.runs.size() == 1) {
         fmt::print("{}\n", run_text(result.runs.front(), options));
     }

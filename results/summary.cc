@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <ranges>
 #include <utility>
 
 #include "results/units.h"
@@ -14,12 +16,19 @@ namespace {
 /// Long lists are cut: the whole of them is in result.json.
 constexpr std::size_t max_listed = 12;
 
-std::string cell_text(const ComparisonCell& cell, const ComparisonColumn& column) {
-    if (!cell.value) return column.absent;
-    std::string text = format_estimate(*cell.value, column.unit);
-    if (cell.best) return text + " *";
-    if (cell.difference_percent) text += fmt::format(" ({:+.1f} %)", *cell.difference_percent);
-    return text;
+/// ` *` for the best, ` -3.5%` for the others; far away it is told in times: ` x12`.
+std::string mark_of(const ComparisonCell& cell) {
+    if (cell.best) return " *";
+    if (!cell.difference_percent) return {};
+    const double percent = *cell.difference_percent;
+    if (percent >= 200) return fmt::format(" x{:.{}f}", 1 + percent / 100, percent < 900 ? 1 : 0);
+    return fmt::format(" {:+.{}f}%", percent, std::abs(percent) < 9.95 ? 1 : 0);
+}
+
+TableCell table_cell(const ComparisonCell& cell, const ComparisonColumn& column) {
+    if (!cell.value) return {column.absent, CellStyle::plain, {}};
+    return {format_estimate(*cell.value, column.unit),
+            cell.best ? CellStyle::best : CellStyle::plain, mark_of(cell)};
 }
 
 Table comparison_table(const Comparison& comparison) {
@@ -31,9 +40,7 @@ Table comparison_table(const Comparison& comparison) {
     for (const ComparisonRow& row : comparison.rows) {
         std::vector<TableCell> cells{{row.backend, CellStyle::plain}};
         for (std::size_t i = 0; i < row.cells.size(); ++i) {
-            const bool best = row.cells[i].best;
-            cells.push_back({cell_text(row.cells[i], comparison.columns[i]),
-                             best ? CellStyle::best : CellStyle::plain});
+            cells.push_back(table_cell(row.cells[i], comparison.columns[i]));
         }
         table.add_row(std::move(cells));
     }
@@ -102,7 +109,7 @@ Table host_table(const RunReport& run) {
         heading.push_back({title, CellStyle::heading});
     }
     table.add_row(std::move(heading));
-    for (const HostReport& host : run.hosts) {
+    for (const HostReport& host : run.hosts | std::views::take(max_listed)) {
         const std::int64_t cpu =
             std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
         std::uint64_t dropped = 0;
@@ -115,7 +122,6 @@ Table host_table(const RunReport& run) {
                        {fmt::format("{}", host.rows)},
                        {format_quantity(static_cast<double>(cpu), Unit::nanoseconds)},
                        {fmt::format("{}", dropped)}});
-        if (host.name == run.hosts[std::min(run.hosts.size(), max_listed) - 1].name) break;
     }
     return table;
 }
@@ -154,7 +160,7 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
         return std::ranges::any_of(
             row.cells, [](const auto& cell) { return cell.value && cell.value->count > 1; });
     });
-    if (marked) out += "* best; in brackets: difference to the best\n";
+    if (marked) out += "* best; others: difference to the best\n";
     if (repeated) out += "± 95 % confidence interval of the mean\n";
     out += unreachable_text(comparison);
     if (!comparison.warnings.empty()) out += "\nwarnings:\n";
@@ -166,7 +172,7 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
 std::string run_text(const RunReport& run, const TableOptions& options) {
     std::string out;
     if (!run.flows.empty()) out += flow_table(run).render(options) + "\n";
-    if (!run.hosts.empty()) out += host_table(run).render({options.colour, 0});
+    if (!run.hosts.empty()) out += host_table(run).render(options);
     if (run.hosts.size() > max_listed)
         out += fmt::format("and {} more hosts\n", run.hosts.size() - max_listed);
     return out;

@@ -9,7 +9,7 @@
 namespace overlab {
 namespace {
 
-constexpr std::string_view gap = "   ";
+constexpr std::string_view gap = "  ";
 constexpr std::string_view rule = "─";
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -45,11 +45,8 @@ std::string painted(const std::string& text, CellStyle style, bool colour) {
     return std::string(escape) + text + "\x1b[0m";
 }
 
-/// Padded to the width, left-aligned in the first column. Padding stays outside the colours.
-std::string aligned(const TableCell& cell, std::size_t width, bool first, bool colour) {
-    const std::string padding(width - display_width(cell.text), ' ');
-    const std::string text = painted(cell.text, cell.style, colour);
-    return first ? text + padding : padding + text;
+std::string spaces(std::size_t width, const std::string& text) {
+    return std::string(width - display_width(text), ' ');
 }
 
 void end_line(std::string& out) {
@@ -70,20 +67,31 @@ void Table::add_row(std::vector<TableCell> row) {
     rows_.push_back(std::move(row));
 }
 
-std::vector<std::size_t> Table::widths() const {
-    std::vector<std::size_t> widths(rows_.front().size(), 0);
-    for (const auto& row : rows_) {
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            for (const std::string& line : lines_of(row[i].text))
-                widths[i] = std::max(widths[i], display_width(line));
+std::vector<Table::ColumnWidth> Table::widths() const {
+    std::vector<ColumnWidth> widths(rows_.front().size());
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+        for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+            ColumnWidth& width = widths[i];
+            if (r == 0) {  // a heading lies over text and mark
+                for (const std::string& line : lines_of(rows_[r][i].text)) {
+                    width.all = std::max(width.all, display_width(line));
+                }
+            } else {
+                width.text = std::max(width.text, display_width(rows_[r][i].text));
+                width.mark = std::max(width.mark, display_width(rows_[r][i].mark));
+            }
         }
+    }
+    for (ColumnWidth& width : widths) {
+        width.all = std::max(width.all, width.text + width.mark);
+        width.text = width.all - width.mark;
     }
     return widths;
 }
 
 std::size_t Table::total_width() const {
     std::size_t total = 0;
-    for (const std::size_t width : widths()) total += width + gap.size();
+    for (const ColumnWidth& width : widths()) total += width.all + gap.size();
     return total - gap.size();
 }
 
@@ -103,7 +111,7 @@ Table Table::transposed() const {
     return turned;
 }
 
-std::string Table::render_heading(const std::vector<std::size_t>& widths, bool colour) const {
+std::string Table::render_heading(const std::vector<ColumnWidth>& widths, bool colour) const {
     std::size_t height = 0;
     std::vector<std::vector<std::string>> columns;
     for (const TableCell& cell : rows_.front()) {
@@ -117,12 +125,14 @@ std::string Table::render_heading(const std::vector<std::size_t>& widths, bool c
             const std::size_t skip = height - columns[i].size();
             const std::string text = line < skip ? "" : columns[i][line - skip];
             if (i > 0) out += gap;
-            out += aligned({text, CellStyle::heading}, widths[i], i == 0, colour);
+            const std::string padding = spaces(widths[i].all, text);
+            const std::string painted_text = painted(text, CellStyle::heading, colour);
+            out += i == 0 ? painted_text + padding : padding + painted_text;
         }
         end_line(out);
     }
     for (std::size_t i = 0; i < widths.size(); ++i) {
-        const std::size_t length = widths[i] + (i + 1 < widths.size() ? gap.size() : 0);
+        const std::size_t length = widths[i].all + (i + 1 < widths.size() ? gap.size() : 0);
         for (std::size_t k = 0; k < length; ++k) out += rule;
     }
     return out + "\n";
@@ -139,7 +149,11 @@ std::string Table::render(const TableOptions& options) const {
     for (std::size_t r = 1; r < rows_.size(); ++r) {
         for (std::size_t i = 0; i < rows_[r].size(); ++i) {
             if (i > 0) out += gap;
-            out += aligned(rows_[r][i], columns[i], i == 0, options.colour);
+            const TableCell& cell = rows_[r][i];
+            const std::string padding = spaces(columns[i].text, cell.text);
+            const std::string text = painted(cell.text + cell.mark, cell.style, options.colour);
+            out += i == 0 ? text + padding : padding + text;
+            out += spaces(columns[i].mark, cell.mark);
         }
         end_line(out);
     }

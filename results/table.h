@@ -16,11 +16,12 @@ enum class CellStyle : std::uint8_t { plain, heading, best, bad };
 struct TableCell {
     std::string text;  ///< one line; headings may have '\n'
     CellStyle style = CellStyle::plain;
+    std::string mark = {};  ///< stands right of the text, marks below marks and texts below texts
 };
 
 struct TableOptions {
     bool colour = false;
-    std::size_t width = 0;  ///< 0: any; else a wider table is turned over
+    std::size_t width = 100;  ///< a wider table is turned over; 0: any width
 };
 
 /// The first column is aligned left, the others right. The first row given is the heading.
@@ -36,9 +37,12 @@ class Table {
     [[nodiscard]] Table transposed() const;
 
    private:
-    [[nodiscard]] std::vector<std::size_t> widths() const;
+    struct ColumnWidth {
+        std::size_t text = 0, mark = 0, all = 0;
+    };
+    [[nodiscard]] std::vector<ColumnWidth> widths() const;
     [[nodiscard]] std::size_t total_width() const;
-    [[nodiscard]] std::string render_heading(const std::vector<std::size_t>& widths,
+    [[nodiscard]] std::string render_heading(const std::vector<ColumnWidth>& widths,
                                              bool colour) const;
 
     std::vector<std::vector<TableCell>> rows_;

@@ -58,7 +58,7 @@ bool is_whole(double value) { return value == std::round(value); }
 std::string digits(double value, bool whole) {
     const double size = std::abs(value);
     int places = 2;
-    if (whole || size >= 99.95) {
+    if (whole || size == 0 || size >= 99.95) {
         places = 0;
     } else if (size >= 9.995) {
         places = 1;
