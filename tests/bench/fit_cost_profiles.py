@@ -25,6 +25,13 @@ MTU_OVERHEAD = {"bare": 0, "host-gw": 0, "vxlan": 50, "ipsec": 77, "udp": 28}
 WIRE_OVERHEAD = {"bare": 0, "host-gw": 0, "vxlan": 50, "ipsec": 56, "udp": 28}
 
 
+def acknowledgements(segments, pieces):
+    """Of one aggregate that arrives in pieces: one for a piece of two segments or more, else one for two."""
+    size, larger = divmod(segments, pieces)
+    of = [0.5, 1.0][size >= 2]
+    return (pieces - larger) * of + larger
+
+
 class Load:
     """What one TCP aggregate (or one small datagram) is to the stages."""
 
@@ -85,7 +92,7 @@ class Profile:
         if decap:
             total += self.cost(decap, 1, load.segments, load.outer)
         total += self.pod_path(load, pieces, load.segments, load.inner)
-        return total + (self.ack(load) * pieces / 2 if tcp else 0)
+        return total + (self.ack(load) * acknowledgements(load.segments, pieces) if tcp else 0)
 
     def app_core(self, load):
         return self.cost("app_receive", 1, load.segments, load.inner)

@@ -117,9 +117,13 @@ class CostPredictor {
         if (path_ == Path::ipsec) sum += cost(CostStage::esp_decrypt, 1, load.segments, load.outer);
         return sum + pod_path_ns(load, pieces(load, flows));
     }
-    /// TCP acknowledges every second piece; that work falls on the receiving core.
+    /// TCP acknowledges a piece of two segments or more at once, and every second single one; that
+    /// work falls on the receiving core.
     [[nodiscard]] std::int64_t acks_ns(unsigned flows) const {
-        return to_nic_ns(load(1, tcp_ip_bytes)) * pieces(tcp(), flows) / 2;
+        const std::uint32_t count = pieces(tcp(), flows), size = segments_ / count;
+        const std::uint32_t larger = segments_ % count;
+        const std::uint32_t halves = (count - larger) * (size >= 2 ? 2 : 1) + larger * 2;
+        return to_nic_ns(load(1, tcp_ip_bytes)) * halves / 2;
     }
     [[nodiscard]] std::int64_t app_ns(const Load& load) const {
         return cost(CostStage::app_receive, 1, load.segments, load.inner);
