@@ -47,13 +47,13 @@ void Engine::run_one() {
     const auto entry = queue_.pop();
     DCHECK(entry.time_ns >= now_ns_);
     now_ns_ = entry.time_ns;
-    context_ = entry.payload.context;
+    context_ = entry.payload.context();
     ++event_count_;
-    if (entry.payload.action != nullptr) {
-        entry.payload.action->fire();
+    if (Action* action = entry.payload.action()) {
+        action->fire();
         return;
     }
-    ns3::EventImpl* event = std::exchange(running_, entry.payload.event);
+    ns3::EventImpl* event = std::exchange(running_, entry.payload.event());
     running_->Invoke();
     running_->Cancel();
     running_->Unref();
@@ -76,10 +76,10 @@ void Engine::Destroy() {
 void Engine::DoDispose() {
     while (!queue_.empty()) {
         const auto entry = queue_.pop();
-        if (entry.payload.action != nullptr) {
-            entry.payload.action->discard();
+        if (Action* action = entry.payload.action()) {
+            action->discard();
         } else {
-            entry.payload.event->Unref();
+            entry.payload.event()->Unref();
         }
     }
     ns3::SimulatorImpl::DoDispose();
@@ -93,7 +93,7 @@ void Engine::Stop(const ns3::Time& delay) {
 
 ns3::EventId Engine::enqueue(std::int64_t time_ns, std::uint32_t context, ns3::EventImpl* event) {
     CHECK(time_ns >= now_ns_);
-    queue_.push(time_ns, next_sequence_++, Pending{nullptr, event, context});
+    queue_.push(time_ns, next_sequence_++, Pending(*event, context));
     return {ns3::Ptr<ns3::EventImpl>(event, true), static_cast<std::uint64_t>(time_ns), context,
             uid_ordinary};
 }

@@ -48,7 +48,7 @@ class Engine final : public ns3::SimulatorImpl {
     /// `time_ns` >= now. `context` is the ns-3 node id seen by Simulator::GetContext() while it
     /// runs.
     void schedule(std::int64_t time_ns, Action& action, std::uint32_t context = no_context) {
-        queue_.push(time_ns, next_sequence_++, Pending{&action, nullptr, context});
+        queue_.push(time_ns, next_sequence_++, Pending(action, context));
     }
 
     /// Runs every event with time <= end_ns; afterwards now is end_ns.
@@ -79,10 +79,25 @@ class Engine final : public ns3::SimulatorImpl {
    private:
     static constexpr std::uint32_t no_context = 0xffffffff;
 
-    struct Pending {
-        Action* action;         // exactly one of the two is set
-        ns3::EventImpl* event;  // holds one reference
-        std::uint32_t context;
+    /// An Action or an ns-3 event (of which it holds one reference): the low bit tells which.
+    class Pending {
+       public:
+        Pending() = default;
+        Pending(Action& action, std::uint32_t context)
+            : tagged_(reinterpret_cast<std::uintptr_t>(&action)), context_(context) {}
+        Pending(ns3::EventImpl& event, std::uint32_t context)
+            : tagged_(reinterpret_cast<std::uintptr_t>(&event) | 1U), context_(context) {}
+        [[nodiscard]] Action* action() const {
+            return (tagged_ & 1U) == 0 ? reinterpret_cast<Action*>(tagged_) : nullptr;
+        }
+        [[nodiscard]] ns3::EventImpl* event() const {
+            return reinterpret_cast<ns3::EventImpl*>(tagged_ & ~std::uintptr_t{1});
+        }
+        [[nodiscard]] std::uint32_t context() const { return context_; }
+
+       private:
+        std::uintptr_t tagged_ = 0;
+        std::uint32_t context_ = no_context;
     };
 
     void DoDispose() override;

@@ -1,31 +1,48 @@
 #include "sim/switch_node.h"
 
+#include <algorithm>
+
 #include "models/net/address.h"
 #include "models/net/bytes.h"
+#include "models/net/wire.h"
 
 namespace overlab::sim {
 
-SwitchNode::SwitchNode(const UnderlayGraph& graph, NodeIndex self, const MacOwners& owners,
+SwitchNode::SwitchNode(const UnderlayGraph& graph, NodeIndex self, const FabricDirectory& directory,
                        std::vector<LinkTransmitter*> transmitters)
     : graph_(&graph),
       self_(self),
       salt_(graph.ecmp_salt(self)),
-      owners_(&owners),
+      directory_(&directory),
       transmitters_(std::move(transmitters)),
-      flood_links_(graph.flood_links(self)) {}
+      flood_links_(graph.flood_links(self)),
+      suppress_arp_(on_large_segment()) {}
+
+bool SwitchNode::on_large_segment() const {
+    for (const Segment& segment : graph_->segments()) {
+        if (std::ranges::binary_search(segment.switches, self_)) {
+            return segment.hosts.size() + segment.routers.size() > suppress_arp_above;
+        }
+    }
+    return false;
+}
 
 void SwitchNode::receive(FramePtr frame, std::uint32_t port) {
     const std::uint64_t to = load_be48(frame->data());
     if (MacAddress{to}.is_multicast()) {
-        flood(std::move(frame), port);
+        broadcast(std::move(frame), port);
         return;
     }
-    const std::uint32_t* owner = owners_->find(to);
+    const std::uint32_t* owner = directory_->node_by_mac.find(to);
     if (owner == nullptr) {
         ++unknown_;
         return;
     }
-    const Choices& choices = choices_for(*owner);
+    to_owner(std::move(frame), *owner);
+}
+
+void SwitchNode::to_owner(FramePtr frame, std::uint32_t owner) {
+    const Choices& choices = choices_for(owner);
     if (choices.count == 0) {
         ++unknown_;
         return;
@@ -35,7 +52,15 @@ void SwitchNode::receive(FramePtr frame, std::uint32_t port) {
     ports_[choices.first + chosen]->send(std::move(frame));
 }
 
-void SwitchNode::flood(FramePtr frame, std::uint32_t from) {
+void SwitchNode::broadcast(FramePtr frame, std::uint32_t from) {
+    const bool is_arp = load_be16(frame->data() + 12) == ether_type::arp;
+    if (suppress_arp_ && is_arp) {
+        const std::uint32_t target = load_be32(frame->data() + EthernetHeader::bytes + 24);
+        if (const std::uint32_t* owner = directory_->node_by_address.find(target)) {
+            to_owner(std::move(frame), *owner);
+            return;
+        }
+    }
     for (const LinkId link : flood_links_) {
         if (link != from) transmitters_[link]->send(std::make_unique<Frame>(*frame));
     }

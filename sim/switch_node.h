@@ -14,13 +14,16 @@
 
 namespace overlab::sim {
 
-/// MAC address bits -> node that owns the interface; shared by all switches of a run.
-using MacOwners = FlatHash<std::uint64_t, std::uint32_t>;
+/// Who is where; shared by all switches of a run.
+struct FabricDirectory {
+    FlatHash<std::uint64_t, std::uint32_t> node_by_mac;
+    FlatHash<std::uint32_t, std::uint32_t> node_by_address;
+};
 
 class SwitchNode final : public FrameSink {
    public:
     /// `transmitters`: by LinkId, this switch's sending side; null where the link is not ours.
-    SwitchNode(const UnderlayGraph& graph, NodeIndex self, const MacOwners& owners,
+    SwitchNode(const UnderlayGraph& graph, NodeIndex self, const FabricDirectory& directory,
                std::vector<LinkTransmitter*> transmitters);
 
     /// `port` is the LinkId the frame came in by.
@@ -36,15 +39,20 @@ class SwitchNode final : public FrameSink {
         bool known = false;
     };
 
-    void flood(FramePtr frame, std::uint32_t from);
+    static constexpr std::size_t suppress_arp_above = 256;
+
+    void broadcast(FramePtr frame, std::uint32_t from);
+    void to_owner(FramePtr frame, std::uint32_t owner);
+    [[nodiscard]] bool on_large_segment() const;
     const Choices& choices_for(std::uint32_t owner);
 
     const UnderlayGraph* graph_;
     NodeIndex self_;
     std::uint64_t salt_;
-    const MacOwners* owners_;
+    const FabricDirectory* directory_;
     std::vector<LinkTransmitter*> transmitters_;
     std::vector<LinkId> flood_links_;
+    bool suppress_arp_;
     std::vector<Choices> by_owner_;        ///< filled as destinations are seen
     std::vector<LinkTransmitter*> ports_;  ///< Choices index into this
     std::uint64_t unknown_ = 0;

@@ -24,7 +24,9 @@ UnderlayNetwork::UnderlayNetwork(const Scenario& scenario, UnderlayGraph graph)
       switches_(scenario.underlay.nodes.size()),
       routers_(scenario.underlay.nodes.size()) {
     for (const Interface& interface : graph_.interfaces()) {
-        owners_.put(interface.mac.bits, static_cast<std::uint32_t>(interface.node));
+        const auto node = static_cast<std::uint32_t>(interface.node);
+        directory_.node_by_mac.put(interface.mac.bits, node);
+        directory_.node_by_address.put(interface.address.bits, node);
     }
 }
 
@@ -62,7 +64,7 @@ void UnderlayNetwork::make_nodes(Engine& engine, const Scenario& scenario,
                 break;
             case UnderlayNode::Kind::switch_:
                 switches_[node] =
-                    std::make_unique<SwitchNode>(graph_, node, owners_, sending_side(node));
+                    std::make_unique<SwitchNode>(graph_, node, directory_, sending_side(node));
                 break;
             case UnderlayNode::Kind::router:
                 routers_[node] =

@@ -53,7 +53,7 @@ class UnderlayNetwork {
 
     const Underlay* underlay_;
     UnderlayGraph graph_;
-    MacOwners owners_;
+    FabricDirectory directory_;
     std::vector<std::uint64_t> by_flow_;
     std::vector<std::unique_ptr<LinkTransmitter>> transmitters_;
     std::vector<std::unique_ptr<SimHost>> hosts_;        ///< by NodeIndex

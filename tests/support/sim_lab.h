@@ -158,14 +158,17 @@ class SimLab {
 inline Scenario star_scenario(std::size_t hosts, std::uint32_t mtu = 1500) {
     Scenario scenario;
     scenario.underlay.address_pool = Ipv4Prefix::of({0xc0000200}, 24);  // 192.0.2.0/24
+    const auto digits = std::to_string(hosts).size();
     for (std::size_t i = 1; i <= hosts; ++i) {
-        scenario.underlay.nodes.push_back({.name = "h" + std::to_string(i), .address = {}});
+        std::string number = std::to_string(i);
+        number.insert(0, digits - number.size(), '0');  // names sort as numbers do
+        scenario.underlay.nodes.push_back({.name = "h" + number, .address = {}});
     }
     scenario.underlay.nodes.push_back(
         {.name = "sw", .kind = UnderlayNode::Kind::switch_, .address = {}});
     for (std::size_t i = 0; i < hosts; ++i) {
         scenario.underlay.links.push_back(
-            {.name = "h" + std::to_string(i + 1) + "--sw", .a = i, .b = hosts, .mtu = mtu});
+            {.name = scenario.underlay.nodes[i].name + "--sw", .a = i, .b = hosts, .mtu = mtu});
     }
     scenario.sim.cpu_model = false;
     return scenario;
