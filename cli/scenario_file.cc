@@ -49,8 +49,9 @@ std::expected<ScenarioFile, std::vector<Problem>> load_scenario(const std::strin
     }
     // Each text is preceded by its length, so that no two sets of files have the same digest input.
     std::string digest_input = fmt::format("{}\n{}", text->size(), *text);
+    // The parser has resolved names against the files they stand in.
     const auto include = [&](const std::string& name) -> Result<std::string> {
-        auto included = read_file(fs::path(path).parent_path() / name);
+        auto included = read_file(name);
         if (included) digest_input += fmt::format("{}\n{}", included->size(), *included);
         return included;
     };
