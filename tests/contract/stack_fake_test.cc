@@ -1,0 +1,23 @@
+// The fake that unit tests use keeps the contract that the real stacks keep.
+#include "tests/contract/stack_contract.h"
+#include "tests/support/catch.h"
+#include "tests/support/fake_host_stack.h"
+
+using namespace overlab;
+using namespace overlab::test;
+
+namespace {
+
+class FakeFixture final : public StackFixture {
+   public:
+    [[nodiscard]] HostStack& stack() override { return stack_; }
+
+   private:
+    FakeHostStack stack_{"host-1", Ipv4Address::parse("192.0.2.1").value()};
+};
+
+}  // namespace
+
+TEST_CASE("the fake host stack keeps the contract", "[stack]") {
+    stack_contract([] { return std::make_unique<FakeFixture>(); });
+}
