@@ -30,11 +30,6 @@ struct IkeConnection {
     }
 };
 
-inline std::string IkeConnection::name() const {
-    return local.to_string() + "-" + local_subnet.to_string() + "-" + remote_subnet.to_string() +
-           "-" + remote.to_string();
-}
-
 class IkeDaemon {
    public:
     virtual ~IkeDaemon() = default;
