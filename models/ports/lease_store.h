@@ -1,4 +1,4 @@
-// LeaseStore: leases over a store. One implementation of the etcd flavour (lease/kv_lease_store.h) serves
+// LeaseStore: leases over a store. One implementation of the etcd flavour (store/kv_lease_store.h) serves
 // every world; a Kubernetes flavour would be another.
 //
 // Every call is asynchronous; destroying the store drops pending callbacks.
