@@ -103,24 +103,34 @@ CallFault LocalKvStore::next_fault() {
 template <typename T, typename Change>
 void LocalKvStore::call(Change change, KvCallback<T> done) {
     const CallFault fault = next_fault();
-    const bool sent = connected_ && fault != CallFault::request_lost;
-    auto arrive = [this, sent, fault, alive = std::weak_ptr<void>(alive_), server = server_,
-                   server_alive = server_alive_, &runtime = runtime_, latency = latency_,
-                   change = std::move(change), done = std::move(done)]() mutable {
-        Result<T> answer = no_answer();
-        if (sent && !server_alive.expired()) answer = server->apply(std::move(change));
-        if (fault != CallFault::none) answer = no_answer();
-        // `this` is touched only while the client lives; the request itself has taken effect
-        // anyhow.
-        if (alive.expired()) return;
-        runtime.call_after(latency, [this, alive = std::move(alive), answer = std::move(answer),
-                                     done = std::move(done)]() mutable {
-            if (alive.expired()) return;
-            if (!connected_) answer = no_answer();
-            done(std::move(answer));
+    if (fault == CallFault::request_late) {
+        runtime_.call_after(latency_ + lateness_, [server = server_, server_alive = server_alive_,
+                                                   change = std::move(change)]() mutable {
+            // Whoever asked has been told that there is no answer.
+            if (!server_alive.expired()) (void)server->apply(std::move(change));
         });
-    };
-    runtime_.call_after(latency_, std::move(arrive));
+        return answer<T>(no_answer(), std::move(done));
+    }
+    const bool sent = connected_ && fault != CallFault::request_lost;
+    runtime_.call_after(latency_, [this, sent, fault, alive = std::weak_ptr<void>(alive_),
+                                   server = server_, server_alive = server_alive_,
+                                   change = std::move(change), done = std::move(done)]() mutable {
+        Result<T> outcome = no_answer();
+        if (sent && !server_alive.expired()) outcome = server->apply(std::move(change));
+        if (fault != CallFault::none) outcome = no_answer();
+        // The request has taken effect whether or not the client still lives.
+        if (!alive.expired()) answer<T>(std::move(outcome), std::move(done));
+    });
+}
+
+template <typename T>
+void LocalKvStore::answer(Result<T> outcome, KvCallback<T> done) {
+    runtime_.call_after(latency_, [this, alive = std::weak_ptr<void>(alive_),
+                                   outcome = std::move(outcome), done = std::move(done)]() mutable {
+        if (alive.expired()) return;
+        if (!connected_) outcome = no_answer();
+        done(std::move(outcome));
+    });
 }
 
 void LocalKvStore::range(std::string prefix, KvCallback<KvRange> done) {

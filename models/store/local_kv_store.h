@@ -88,6 +88,7 @@ enum class CallFault : std::uint8_t {
     none,
     request_lost,  ///< never applied; the caller hears `unavailable`
     answer_lost,   ///< applied; the caller hears `unavailable` all the same
+    request_late,  ///< the caller hears `unavailable`, and then it is applied, see set_lateness()
 };
 
 class LocalKvStore final : public KvStore {
@@ -111,6 +112,8 @@ class LocalKvStore final : public KvStore {
     [[nodiscard]] std::uint64_t calls() const { return calls_; }
     /// The call that makes calls() equal `k` suffers `fault`.
     void fail_call(std::uint64_t k, CallFault fault) { faults_[k] = fault; }
+    /// How much longer than the latency a `request_late` call takes to arrive.
+    void set_lateness(Duration lateness) { lateness_ = lateness; }
     /// While false, requests and answers are lost and watches end, all with `unavailable`.
     void set_connected(bool connected);
 
@@ -122,6 +125,8 @@ class LocalKvStore final : public KvStore {
 
     template <typename T, typename Change>
     void call(Change change, KvCallback<T> done);
+    template <typename T>
+    void answer(Result<T> outcome, KvCallback<T> done);
     [[nodiscard]] CallFault next_fault();
     void open_watch(KvWatchId id, std::string prefix, Revision from);
     void deliver(KvWatchId id, Result<KvWatchUpdate> update);
@@ -130,6 +135,7 @@ class LocalKvStore final : public KvStore {
     LocalKvServer* server_;
     std::weak_ptr<void> server_alive_;
     Duration latency_;
+    Duration lateness_ = milliseconds(500);
     bool connected_ = true;
     std::uint64_t calls_ = 0;
     std::map<std::uint64_t, CallFault> faults_;
