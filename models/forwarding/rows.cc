@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -94,18 +93,20 @@ std::string to_string(const Row& row) {
 }
 
 ForwardingState ForwardingState::of(std::vector<Row> rows) {
+    // Positions are sorted, kind by kind, and each row is moved once: rows are 100 bytes long.
+    std::array<std::vector<std::uint32_t>, std::variant_size_v<Row>> by_kind;
+    for (std::uint32_t i = 0; i < rows.size(); ++i) by_kind[rows[i].index()].push_back(i);
     ForwardingState state;
-    // Sorting positions and moving each row once beats moving 100-byte rows log n times.
-    std::vector<std::uint32_t> order(rows.size());
-    std::iota(order.begin(), order.end(), 0U);
-    std::ranges::stable_sort(
-        order, [&rows](std::uint32_t a, std::uint32_t b) { return key_less(rows[a], rows[b]); });
     state.rows_.reserve(rows.size());
-    for (const std::uint32_t i : order) {
-        if (!state.rows_.empty() && same_key(state.rows_.back(), rows[i])) {
-            state.rows_.back() = std::move(rows[i]);
-        } else {
-            state.rows_.push_back(std::move(rows[i]));
+    for (std::vector<std::uint32_t>& kind : by_kind) {
+        std::ranges::stable_sort(
+            kind, [&rows](std::uint32_t a, std::uint32_t b) { return key_less(rows[a], rows[b]); });
+        for (const std::uint32_t i : kind) {
+            if (!state.rows_.empty() && same_key(state.rows_.back(), rows[i])) {
+                state.rows_.back() = std::move(rows[i]);
+            } else {
+                state.rows_.push_back(std::move(rows[i]));
+            }
         }
     }
     return state;
@@ -150,6 +151,9 @@ std::string ForwardingState::to_string() const {
 std::vector<RowChange> diff(const ForwardingState& desired, const ForwardingState& actual) {
     std::vector<RowChange> withdrawals;
     std::vector<RowChange> installs;
+    const std::size_t more =
+        desired.rows().size() - std::min(desired.rows().size(), actual.rows().size());
+    installs.reserve(more);
     auto want = desired.rows().begin();
     auto have = actual.rows().begin();
     const auto want_end = desired.rows().end();

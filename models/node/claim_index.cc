@@ -100,6 +100,11 @@ std::vector<PeerId> ClaimIndex::rivals(PeerId id, const Claims& claims) const {
     return found;
 }
 
+bool ClaimIndex::may_have_rivals() const {
+    const auto lengths = std::ranges::count_if(lengths_, [](std::uint32_t n) { return n != 0; });
+    return lengths > 1 || subnets_.any_shared() || addresses_.any_shared() || macs_.any_shared();
+}
+
 std::vector<PeerId> ClaimIndex::holders(Ipv4Prefix subnet) const {
     std::vector<PeerId> found;
     subnets_.append(subnet_key(subnet), no_peer, found);

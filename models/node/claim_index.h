@@ -35,6 +35,8 @@ class ClaimIndex {
 
     /// Everybody but `id` who claims something that `claims` does; may hold one more than once.
     [[nodiscard]] std::vector<PeerId> rivals(PeerId id, const Claims& claims) const;
+    /// False if nobody has a rival, which is the case unless something is wrong.
+    [[nodiscard]] bool may_have_rivals() const;
     /// Everybody who claims exactly `subnet`.
     [[nodiscard]] std::vector<PeerId> holders(Ipv4Prefix subnet) const;
 
@@ -46,6 +48,7 @@ class ClaimIndex {
         void remove(std::uint64_t key, PeerId id);
         /// Appends the claimants of `key` without `but`.
         void append(std::uint64_t key, PeerId but, std::vector<PeerId>& found) const;
+        [[nodiscard]] bool any_shared() const { return !shared_.empty(); }
         template <typename Visit>
         void for_each_key(Visit visit) const {
             single_.for_each([&](std::uint64_t key, PeerId) { visit(key); });

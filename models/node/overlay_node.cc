@@ -331,6 +331,7 @@ Reach OverlayNode::Impl::reach(Ipv4Address address) const {
 ForwardingState OverlayNode::Impl::plan_all() const {
     if (!have_subnet_) return {};
     std::vector<Row> rows = backend_->plan_local(local_).rows;
+    rows.reserve(rows.size() + 3 * peers->size());  // no backend needs more a peer
     peers->append_rows(rows);
     return ForwardingState::of(std::move(rows));
 }

@@ -79,9 +79,12 @@ std::string PeerSet::clash(PeerId id, PeerId winner) const {
 }
 
 PeerSet::Share PeerSet::share(PeerId id) const {
+    return leases_[id] == nullptr ? Share{} : share(id, plan(id));
+}
+
+PeerSet::Share PeerSet::share(PeerId id, Plan plan) const {
     Share share;
-    if (leases_[id] == nullptr || leases_[id]->subnet == local_.subnet) return share;
-    Plan plan = this->plan(id);
+    if (leases_[id]->subnet == local_.subnet) return share;
     if (!plan.unsupported.empty()) {
         share.remark = std::move(plan.unsupported);
     } else if (!standings_[id].active) {
@@ -134,13 +137,15 @@ PeerId PeerSet::allocate() {
     return static_cast<PeerId>(leases_.size() - 1);
 }
 
-void PeerSet::link(PeerId id, LeasePtr lease) {
+Plan PeerSet::link(PeerId id, LeasePtr lease, const Claims& claims) {
     CHECK(leases_[id] == nullptr);
-    claims_.add(id, claims_of(*lease));
+    claims_.add(id, claims);
     leases_[id] = std::move(lease);
     standings_[id] = Standing{};
     standings_[id].reach = ask_reach(*leases_[id]);
-    standings_[id].eligible = leases_[id]->subnet != local_.subnet && plan(id).unsupported.empty();
+    Plan made = plan(id);
+    standings_[id].eligible = leases_[id]->subnet != local_.subnet && made.unsupported.empty();
+    return made;
 }
 
 void PeerSet::unlink(PeerId id) {
@@ -154,19 +159,22 @@ void PeerSet::judge(PeerId id) {
 }
 
 void PeerSet::judge_all() {
+    const bool clashes = claims_.may_have_rivals();
     for (PeerId id = 0; id < leases_.size(); ++id) {
-        if (leases_[id] != nullptr) judge(id);
+        if (leases_[id] == nullptr) continue;
+        standings_[id].active = standings_[id].eligible;
+        if (clashes) judge(id);
     }
 }
 
-std::vector<PeerId> PeerSet::affected_by(PeerId id, const Lease* next) const {
+std::vector<PeerId> PeerSet::affected_by(PeerId id, const std::optional<Claims>& next) const {
     std::vector<PeerId> affected = {id};
-    const auto add_rivals = [&](const Lease& lease) {
-        const std::vector<PeerId> rivals = claims_.rivals(id, claims_of(lease));
+    const auto add_rivals = [&](const Claims& claims) {
+        const std::vector<PeerId> rivals = claims_.rivals(id, claims);
         affected.insert(affected.end(), rivals.begin(), rivals.end());
     };
-    if (leases_[id] != nullptr) add_rivals(*leases_[id]);
-    if (next != nullptr) add_rivals(*next);
+    if (leases_[id] != nullptr) add_rivals(claims_of(*leases_[id]));
+    if (next) add_rivals(*next);
     if (affected.size() == 1) return affected;
     std::ranges::sort(affected);
     const auto repeated = std::ranges::unique(affected);
@@ -174,13 +182,33 @@ std::vector<PeerId> PeerSet::affected_by(PeerId id, const Lease* next) const {
     return affected;
 }
 
+void PeerSet::note_difference(const LeaseSubnet& subnet, const Share& before, Share& after,
+                              PeerDelta& delta) {
+    if (!after.remark.empty() && after.remark != before.remark) {
+        delta.remarks.push_back(about(subnet, after.remark));
+    }
+    if (before.connection == after.connection) return;
+    // A connection that keeps its name is replaced by loading it again.
+    const bool renamed = before.connection && after.connection &&
+                         before.connection->name() != after.connection->name();
+    if (before.connection && (!after.connection || renamed)) {
+        delta.unload.push_back(before.connection->name());
+    }
+    if (after.connection) delta.load.push_back(std::move(*after.connection));
+}
+
 PeerDelta PeerSet::change(PeerId id, LeasePtr lease) {
-    const std::vector<PeerId> affected = affected_by(id, lease.get());
+    const std::optional<Claims> claims = lease ? std::optional(claims_of(*lease)) : std::nullopt;
+    const std::vector<PeerId> affected = affected_by(id, claims);
+    if (leases_[id] == nullptr && affected.size() == 1) {
+        return welcome(id, std::move(lease), *claims);
+    }
+    const LeaseSubnet subnet = lease ? lease->subnet : leases_[id]->subnet;
     std::vector<Share> before;
     for (const PeerId each : affected) before.push_back(share(each));
-    const LeaseSubnet subnet = lease ? lease->subnet : leases_[id]->subnet;
+
     if (leases_[id] != nullptr) unlink(id);
-    if (lease != nullptr) link(id, std::move(lease));
+    if (lease != nullptr) (void)link(id, std::move(lease), *claims);  // planned again below
     for (const PeerId each : affected) {
         if (leases_[each] != nullptr) judge(each);
     }
@@ -191,21 +219,23 @@ PeerDelta PeerSet::change(PeerId id, LeasePtr lease) {
     for (std::size_t i = 0; i < affected.size(); ++i) {
         Share after = share(affected[i]);
         const LeasePtr& current = leases_[affected[i]];
-        if (!after.remark.empty() && after.remark != before[i].remark) {
-            delta.remarks.push_back(about(current ? current->subnet : subnet, after.remark));
-        }
-        if (before[i].connection != after.connection) {
-            // A connection that keeps its name is replaced by loading it again.
-            if (before[i].connection &&
-                (!after.connection || after.connection->name() != before[i].connection->name())) {
-                delta.unload.push_back(before[i].connection->name());
-            }
-            if (after.connection) delta.load.push_back(std::move(*after.connection));
-        }
+        note_difference(current ? current->subnet : subnet, before[i], after, delta);
         std::ranges::move(before[i].rows, std::back_inserter(had));
         std::ranges::move(after.rows, std::back_inserter(wanted));
     }
     delta.rows = diff(ForwardingState::of(std::move(wanted)), ForwardingState::of(std::move(had)));
+    return delta;
+}
+
+/// change() for a newcomer without rivals, which is nearly every change: planned once, compared
+/// with nothing.
+PeerDelta PeerSet::welcome(PeerId id, LeasePtr lease, const Claims& claims) {
+    Plan plan = link(id, std::move(lease), claims);
+    standings_[id].active = standings_[id].eligible;
+    Share after = share(id, std::move(plan));
+    PeerDelta delta;
+    note_difference(leases_[id]->subnet, {}, after, delta);
+    delta.rows = diff(ForwardingState::of(std::move(after.rows)), {});
     return delta;
 }
 
@@ -260,7 +290,7 @@ std::vector<std::string> PeerSet::replace_all(std::span<const LeasePtr> leases) 
     for (const LeasePtr& lease : leases) {
         const std::optional<PeerId> known = id_of(lease->subnet);
         if (known) unlink(*known);
-        link(known ? *known : allocate(), lease);
+        (void)link(known ? *known : allocate(), lease, claims_of(*lease));
     }
     judge_all();
     return remarks_since(before);

@@ -82,13 +82,18 @@ class PeerSet {
     [[nodiscard]] std::optional<PeerId> lower_rival(PeerId id) const;
     [[nodiscard]] std::string clash(PeerId id, PeerId winner) const;
     [[nodiscard]] Share share(PeerId id) const;
+    [[nodiscard]] Share share(PeerId id, Plan plan) const;
     void judge(PeerId id);  ///< sets `active`
     void judge_all();
     [[nodiscard]] PeerId allocate();
-    void link(PeerId id, LeasePtr lease);
+    [[nodiscard]] Plan link(PeerId id, LeasePtr lease, const Claims& claims);
     void unlink(PeerId id);
     [[nodiscard]] PeerDelta change(PeerId id, LeasePtr lease);
-    [[nodiscard]] std::vector<PeerId> affected_by(PeerId id, const Lease* next) const;
+    [[nodiscard]] std::vector<PeerId> affected_by(PeerId id,
+                                                  const std::optional<Claims>& next) const;
+    static void note_difference(const LeaseSubnet& subnet, const Share& before, Share& after,
+                                PeerDelta& delta);
+    [[nodiscard]] PeerDelta welcome(PeerId id, LeasePtr lease, const Claims& claims);
     [[nodiscard]] std::vector<std::string> remarks_since(
         const std::vector<std::pair<LeaseSubnet, std::string>>& before) const;
 
