@@ -12,6 +12,7 @@ int run_command_line(int argc, char** argv, Environment environment) {
         "more.");
     add_run_command(app, environment);
     add_compare_command(app, environment);
+    add_trace_command(app, environment);
     add_version_command(app, environment);
     try {
         app.parse(argc, argv);

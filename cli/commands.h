@@ -5,18 +5,21 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/jobs.h"
+#include "cli/tracer.h"
 
 namespace overlab::cli {
 
 /// What a command gets from main(): the world's front door and where its exit code goes.
 struct Environment {
     Runner runner;
+    Tracer tracer;
     int exit_code = 0;
 };
 
 /// `environment` must outlive `app`.
 void add_run_command(CLI::App& app, Environment& environment);
 void add_compare_command(CLI::App& app, Environment& environment);
+void add_trace_command(CLI::App& app, Environment& environment);
 void add_version_command(CLI::App& app, Environment& environment);
 
 /// Parses the arguments and runs the command. Returns the process' exit code; usage errors give 2.
