@@ -27,6 +27,7 @@ struct PipeSpec {
     std::uint32_t pod_mtu = 1500, pipe_mtu = 9000;
     std::set<std::uint64_t> lost_segments;  ///< numbers of the client's data segments, from 0
     std::uint32_t loss_one_in = 0;          ///< and one in so many, at random
+    bool queue_is_remote = false;           ///< the queue is a switch's: small queues do not see it
 };
 
 /// One direction. Real segments are lost one by one, and each counts its 38 bytes of framing.
@@ -99,15 +100,27 @@ class Pipe final : public PodPort, public FrameSink {
         const std::int64_t start_ns = std::max(engine_->now_ns(), busy_until_ns_);
         const auto backlog = static_cast<std::uint64_t>(start_ns - engine_->now_ns()) *
                              spec_->rate_bps / 8'000'000'000;
+        if (spec_->queue_is_remote) release(*frame);
         if (backlog + bytes > spec_->queue_bytes) {
-            lost += frame->segments;
-            release(*frame);
+            drop_tail(std::move(frame), backlog);
             return;
         }
         ++frames;
         busy_until_ns_ =
             start_ns + static_cast<std::int64_t>(bytes * 8'000'000'000 / spec_->rate_bps);
         Frame::deliver_at(*engine_, std::move(frame), busy_until_ns_, *this, 0);
+    }
+    /// As many segments as still fit go on.
+    void drop_tail(FramePtr frame, std::uint64_t backlog) {
+        const std::uint64_t each = frame->first_size() + 38ULL;
+        const std::uint64_t room = spec_->queue_bytes - std::min(spec_->queue_bytes, backlog);
+        const auto fit = static_cast<std::uint32_t>(room / each);
+        if (fit > 0 && fit < frame->segments) {
+            FramePtr front = frame->split_front(fit);
+            enqueue(std::move(front));
+        }
+        lost += frame->segments;
+        release(*frame);
     }
     static void release(Frame& frame) {
         const auto budget = std::exchange(frame.budget, nullptr);

@@ -1,0 +1,49 @@
+// What the kinds of traffic have in common (private to sim/traffic*.cc).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/traffic.h"
+#include "sim/traffic_meter.h"
+
+namespace overlab::sim {
+
+/// What a program is told when it starts, at `start_ns` = now.
+struct ProgramSetup {
+    const TrafficSpec& spec;
+    TrafficSetup traffic;
+    std::int64_t start_ns = 0, stop_ns = 0;
+    std::vector<std::string>& remarks;
+
+    [[nodiscard]] Pod& from() const { return *traffic.from; }
+    [[nodiscard]] Pod& to() const { return *traffic.to; }
+    [[nodiscard]] Engine& engine() const { return traffic.from->engine(); }
+    [[nodiscard]] std::uint32_t flow_id() const { return traffic.index + 1; }
+    /// Below the ephemeral range (49152...); one a traffic entry.
+    [[nodiscard]] std::uint16_t server_port() const {
+        return static_cast<std::uint16_t>(first_server_port + traffic.index % server_ports);
+    }
+    [[nodiscard]] DeliveryMeter new_meter() const {
+        return {start_ns, stop_ns, traffic.series_step.ns};
+    }
+
+    static constexpr std::uint32_t first_server_port = 5201, server_ports = 40'000;
+};
+
+class TrafficProgram {
+   public:
+    virtual ~TrafficProgram() = default;
+    /// Sends nothing new from here on.
+    virtual void stop() = 0;
+    virtual void report(FlowReport& report) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<TrafficProgram> start_bulk(const ProgramSetup& setup);
+[[nodiscard]] std::unique_ptr<TrafficProgram> start_datagrams(const ProgramSetup& setup);
+[[nodiscard]] std::unique_ptr<TrafficProgram> start_udp_requests(const ProgramSetup& setup);
+[[nodiscard]] std::unique_ptr<TrafficProgram> start_tcp_requests(const ProgramSetup& setup);
+
+}  // namespace overlab::sim
