@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "models/node/backoff.h"
 #include "models/node/overlay_node.h"
-#include "models/node/reconciler.h"
 #include "models/ports/ike_daemon.h"
 #include "models/ports/runtime.h"
 

@@ -12,9 +12,9 @@
 #include <functional>
 #include <optional>
 
+#include "models/node/backoff.h"
 #include "models/node/callback_guard.h"
 #include "models/node/overlay_node.h"
-#include "models/node/reconciler.h"
 #include "models/ports/lease_store.h"
 #include "models/ports/runtime.h"
 

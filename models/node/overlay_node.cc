@@ -85,7 +85,6 @@ class OverlayNode::Impl {
     void remark_all(const std::vector<std::string>& remarks);
     [[nodiscard]] Reach reach(Ipv4Address address) const;
 
-    Runtime* runtime_;
     HostStack* stack_;
     LeaseStore* leases_;
     IkeDaemon* ike_;
@@ -112,7 +111,6 @@ OverlayNode::Impl::Impl(Runtime& runtime, HostStack& stack, LeaseStore& leases, 
     : keeper(runtime, leases, observer, options,
              {.acquired = [this](const HeldLease& held) { acquired(held); },
               .lost = [this] { lost(); }}),
-      runtime_(&runtime),
       stack_(&stack),
       leases_(&leases),
       ike_(ike),

@@ -10,26 +10,12 @@
 #include <span>
 #include <vector>
 
+#include "models/node/backoff.h"
 #include "models/node/overlay_node.h"
 #include "models/ports/host_stack.h"
 #include "models/ports/runtime.h"
 
 namespace overlab {
-
-/// Doubling pauses between attempts.
-class Backoff {
-   public:
-    Backoff(Duration least, Duration most) : least_(least), most_(most), next_(least) {}
-    [[nodiscard]] Duration next() {
-        const Duration pause = next_;
-        next_ = next_ * 2 < most_ ? next_ * 2 : most_;
-        return pause;
-    }
-    void reset() { next_ = least_; }
-
-   private:
-    Duration least_, most_, next_;
-};
 
 class Reconciler {
    public:

@@ -13,7 +13,7 @@ namespace overlab {
 /// What a backend must know of the host it plans for.
 struct HostFacts {
     std::string name;
-    LinkName external_link;       ///< e.g. eth0
+    LinkName external_link;  ///< e.g. eth0
     Ipv4Address external_address;
     std::uint32_t external_mtu = 1500;
 
@@ -26,12 +26,12 @@ class HostStack {
 
     [[nodiscard]] virtual HostFacts facts() const = 0;
 
-    /// Rows that carry our mark (route protocol, reqid, link names); foreign rows are not ours to see.
-    /// SAs are left out: they belong to the IKE daemon.
+    /// Rows that carry our mark (route protocol, reqid, link names); foreign rows are not ours to
+    /// see. SAs are left out: they belong to the IKE daemon.
     [[nodiscard]] virtual Result<ForwardingState> dump() = 0;
 
-    /// Applies the changes in order; one outcome a change, in the same order. A failed change does not
-    /// stop those after it. Installing what is present and withdrawing what is absent succeed.
+    /// Applies the changes in order; one outcome a change, in the same order. A failed change does
+    /// not stop those after it. Installing what is present and withdrawing what is absent succeed.
     [[nodiscard]] virtual std::vector<Result<void>> apply(std::span<const RowChange> changes) = 0;
 
     /// True if `address` is reachable without a router: DirectRouting and host-gw ask it, as
