@@ -1,6 +1,7 @@
 #include "sim/kv_messages.h"
-#include "tests/support/catch.h"
 #include "tests/support/kv_cluster.h"
+
+#include "tests/support/catch.h"
 
 using namespace overlab;
 using namespace overlab::sim;

@@ -1,5 +1,6 @@
-#include "tests/support/catch.h"
 #include "tests/support/kv_cluster.h"
+
+#include "tests/support/catch.h"
 
 using namespace overlab;
 using namespace overlab::sim;

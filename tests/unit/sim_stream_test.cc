@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "sim/tcp_segment.h"
-#include "tests/support/catch.h"
 #include "tests/support/fake_network.h"
 #include "tests/support/stream_recorder.h"
+
+#include "tests/support/catch.h"
 
 using namespace overlab;
 using namespace overlab::sim;
