@@ -68,7 +68,7 @@ std::string optional_time(std::int64_t ns) {
 
 std::string loss_text(const FlowReport& flow) {
     if (flow.packets_sent == 0) return "-";
-    const double lost = static_cast<double>(flow.packets_lost);
+    const auto lost = static_cast<double>(flow.packets_lost);
     return format_quantity(100.0 * lost / static_cast<double>(flow.packets_sent), Unit::percent);
 }
 

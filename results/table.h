@@ -16,7 +16,7 @@ enum class CellStyle : std::uint8_t { plain, heading, best, bad };
 struct TableCell {
     std::string text;  ///< one line; headings may have '\n'
     CellStyle style = CellStyle::plain;
-    std::string mark = {};  ///< stands right of the text, marks below marks and texts below texts
+    std::string mark;  ///< stands right of the text, marks below marks and texts below texts
 };
 
 struct TableOptions {
