@@ -113,12 +113,25 @@ std::vector<IkeConnection> PeerSet::connections() const {
     return found;
 }
 
-std::vector<std::pair<LeaseSubnet, std::string>> PeerSet::unsupported() const {
-    std::vector<std::pair<LeaseSubnet, std::string>> found;
+PeerSet::Remarks PeerSet::unsupported() const {
+    Remarks found;
     for (PeerId id = 0; id < leases_.size(); ++id) {
         if (leases_[id] == nullptr || standings_[id].active) continue;
         if (leases_[id]->subnet == local_.subnet) continue;
         found.emplace_back(leases_[id]->subnet, share(id).remark);
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+/// Everything that a person was told of the peers as they are now, ordered.
+PeerSet::Remarks PeerSet::remarks() const {
+    Remarks found = unsupported();
+    for (PeerId id = 0; id < leases_.size(); ++id) {
+        if (!standings_[id].active) continue;
+        if (std::string note = plan(id).note; !note.empty()) {
+            found.emplace_back(leases_[id]->subnet, std::move(note));
+        }
     }
     std::ranges::sort(found);
     return found;
@@ -258,42 +271,51 @@ PeerDelta PeerSet::remove(const LeaseSubnet& subnet) {
     return delta;
 }
 
-std::vector<std::string> PeerSet::remarks_since(
-    const std::vector<std::pair<LeaseSubnet, std::string>>& before) const {
-    std::vector<std::string> remarks;
-    for (const auto& each : unsupported()) {
-        if (!std::ranges::binary_search(before, each)) {
-            remarks.push_back(about(each.first, each.second));
-        }
+/// What there is to say after a change of everything: `notes` and the reasons of unsupported peers,
+/// without what was said `before`.
+std::vector<std::string> PeerSet::news(const Remarks& before, Remarks notes) const {
+    // A note is about rows, and a peer that lost them to a rival has none.
+    std::erase_if(notes,
+                  [this](const auto& note) { return !standings_[*id_of(note.first)].active; });
+    std::ranges::move(unsupported(), std::back_inserter(notes));
+    std::ranges::sort(notes);
+    std::vector<std::string> fresh;
+    for (const auto& [subnet, remark] : notes) {
+        if (std::ranges::binary_search(before, std::pair(subnet, remark))) continue;
+        fresh.push_back(about(subnet, remark));
     }
-    return remarks;
+    return fresh;
 }
 
 std::vector<std::string> PeerSet::set_local(LocalNode local) {
-    const auto before = unsupported();
+    const Remarks before = remarks();
     local_ = std::move(local);
+    Remarks notes;
     for (PeerId id = 0; id < leases_.size(); ++id) {
         if (leases_[id] == nullptr) continue;
-        standings_[id].eligible =
-            leases_[id]->subnet != local_.subnet && plan(id).unsupported.empty();
+        Plan made = plan(id);
+        standings_[id].eligible = leases_[id]->subnet != local_.subnet && made.unsupported.empty();
+        if (!made.note.empty()) notes.emplace_back(leases_[id]->subnet, std::move(made.note));
     }
     judge_all();
-    return remarks_since(before);
+    return news(before, std::move(notes));
 }
 
 std::vector<std::string> PeerSet::replace_all(std::span<const LeasePtr> leases) {
-    const auto before = unsupported();
+    const Remarks before = remarks();
     leases_.clear();
     standings_.clear();
     free_.clear();
     claims_ = {};
+    Remarks notes;
     for (const LeasePtr& lease : leases) {
         const std::optional<PeerId> known = id_of(lease->subnet);
         if (known) unlink(*known);
-        (void)link(known ? *known : allocate(), lease, claims_of(*lease));
+        Plan made = link(known ? *known : allocate(), lease, claims_of(*lease));
+        if (!made.note.empty()) notes.emplace_back(lease->subnet, std::move(made.note));
     }
     judge_all();
-    return remarks_since(before);
+    return news(before, std::move(notes));
 }
 
 std::vector<std::string> PeerSet::refresh_reach() {

@@ -33,6 +33,7 @@ struct PeerDelta {
 class PeerSet {
    public:
     using ReachFn = std::function<Reach(Ipv4Address)>;
+    using Remarks = std::vector<std::pair<LeaseSubnet, std::string>>;
 
     /// `backend` must outlive the set. Without `has_ike`, peers that need a connection are
     /// unsupported.
@@ -57,7 +58,7 @@ class PeerSet {
     void append_rows(std::vector<Row>& rows) const;                ///< unordered
     [[nodiscard]] std::vector<IkeConnection> connections() const;  ///< unordered
     /// Peers without rows and why, ordered by subnet.
-    [[nodiscard]] std::vector<std::pair<LeaseSubnet, std::string>> unsupported() const;
+    [[nodiscard]] Remarks unsupported() const;
 
    private:
     /// What is known of a peer beside its lease.
@@ -94,8 +95,8 @@ class PeerSet {
     static void note_difference(const LeaseSubnet& subnet, const Share& before, Share& after,
                                 PeerDelta& delta);
     [[nodiscard]] PeerDelta welcome(PeerId id, LeasePtr lease, const Claims& claims);
-    [[nodiscard]] std::vector<std::string> remarks_since(
-        const std::vector<std::pair<LeaseSubnet, std::string>>& before) const;
+    [[nodiscard]] Remarks remarks() const;
+    [[nodiscard]] std::vector<std::string> news(const Remarks& before, Remarks notes) const;
 
     const Backend* backend_;
     bool has_ike_;

@@ -294,6 +294,25 @@ TEST_CASE("a peer that cannot be planned for is said once, with the reason", "[n
     CHECK(peer_rows(lab) == "route 10.244.5.0/24 via 192.0.2.5 dev eth0\n");
 }
 
+TEST_CASE("a peer in another VNI is said once, whenever it came", "[node]") {
+    LeaseAttributes other = vxlan_attributes(5);
+    other.backend_data = R"({"VNI":7,"VtepMAC":"02:00:00:00:00:05"})";
+    const bool before_start = GENERATE(true, false);
+    NodeLab lab;
+    if (!before_start) REQUIRE(lab.converge());
+    lab.leases.put(subnet(5), other);
+    if (before_start) REQUIRE(lab.converge());
+    lab.pass(milliseconds(10));
+
+    lab.leases.send_snapshot();
+    lab.pass(minutes(2));
+
+    CHECK(
+        std::ranges::count(lab.observer.remarks,
+                           "peer 10.244.5.0/24: vxlan: peer uses VNI 7, this host 1: it will drop "
+                           "our packets") == 1);
+}
+
 TEST_CASE("an IPv6 network is planned for IPv4 only, and a person is told", "[node]") {
     NodeLab lab;
     lab.leases.config_text =
