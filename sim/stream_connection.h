@@ -125,12 +125,12 @@ class StreamConnection {
     std::int32_t smoothed_ = 0, deviation_ = 0;
     std::uint32_t unacked_received_ = 0;
     std::uint32_t peer_window_ = 0xffff;
+    std::uint32_t queue_head_ = 0;
 
     std::uint64_t una_ = 0, max_ = 0, end_ = 1;
     std::uint64_t large_end_ = 0;  ///< end of the first segment whose size the path might refuse
     std::uint64_t rtx_ = 0, rtx_end_ = 0, recovery_end_ = 0;
     std::vector<Piece> queue_;  ///< not acknowledged, ascending
-    std::size_t queue_head_ = 0;
     ByteRanges sacked_;
 
     std::uint64_t received_ = 0, fin_at_ = 0, acknowledged_ = 0, newest_ = 0;
