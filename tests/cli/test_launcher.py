@@ -127,6 +127,14 @@ class LauncherTest(unittest.TestCase):
         self.assertEqual(self.launch("run").stderr, "")
         self.assertEqual(sum(line.startswith("cmake") for line in self.log()), 1)
 
+    def test_the_build_is_configured_anew_when_the_test_packages_have_come(self):
+        self.launch("run")
+        self.launch("test")
+        self.launch("test")
+        self.launch("run")
+
+        self.assertEqual(sum(line.startswith("cmake") for line in self.log()), 2)
+
     def test_building_is_told_on_standard_error(self):
         self.set(**{"ninja-says": "[0/1] Re-checking globbed directories...\n-- Generating done\n"
                                   "[1/4] Building a.o\n[4/4] Linking overlab\n"})
