@@ -24,7 +24,8 @@ class FakeLeaseStore final : public LeaseStore {
 
     std::optional<std::string> config_text;
     Duration time_to_live = hours(24);
-    std::size_t renewals = 0;  ///< that succeeded
+    std::size_t renewals = 0;                         ///< that succeeded
+    Duration renewal_answer_after = milliseconds(1);  ///< a renewal takes effect at once
 
     // ---- what a test does to it ----
 
@@ -79,18 +80,8 @@ class FakeLeaseStore final : public LeaseStore {
     }
 
     void renew(const HeldLease& held, std::function<void(Result<HeldLease>)> done) override {
-        const bool struck = strikes();
-        later([this, struck, lease = held.lease, done = std::move(done)] {
-            if (struck) return done(unavailable());
-            const auto at = leases_.find(lease->subnet);
-            if (at == leases_.end()) return done(fail(ErrorKind::not_found, "lease: gone"));
-            if (at->second->mod_revision != lease->mod_revision) {
-                return done(fail(ErrorKind::already_exists, "lease: rewritten by another host"));
-            }
-            ++renewals;
-            done(HeldLease{put(lease->subnet, lease->attributes), runtime_->now() + time_to_live,
-                           false});
-        });
+        runtime_->call_after(renewal_answer_after, [answer = renewal(*held.lease),
+                                                    done = std::move(done)] { done(answer); });
     }
 
     void release(const HeldLease& held, std::function<void(Result<void>)> done) override {
@@ -119,6 +110,18 @@ class FakeLeaseStore final : public LeaseStore {
         later([this, update = std::move(update)] {
             if (watcher_) watcher_(update);
         });
+    }
+
+    [[nodiscard]] Result<HeldLease> renewal(const Lease& lease) {
+        if (strikes()) return unavailable();
+        const auto at = leases_.find(lease.subnet);
+        if (at == leases_.end()) return fail(ErrorKind::not_found, "lease: gone");
+        if (at->second->mod_revision != lease.mod_revision) {
+            return fail(ErrorKind::already_exists, "lease: rewritten by another host");
+        }
+        ++renewals;
+        return HeldLease{put(lease.subnet, lease.attributes), runtime_->now() + time_to_live,
+                         false};
     }
 
     [[nodiscard]] LeaseUpdate snapshot() const {

@@ -82,6 +82,44 @@ TEST_CASE("an audit repairs what somebody did to the host", "[node]") {
     CHECK(lab.host_is_as_planned());
 }
 
+TEST_CASE("rows that go with a device that has to be made anew come back at once", "[node]") {
+    NodeLab lab;
+    for (unsigned n = 5; n < 9; ++n) lab.leases.put(subnet(n), vxlan_attributes(n));
+    REQUIRE(lab.converge());
+    // Somebody made the device anew on another port and put every row back.
+    const ForwardingState right = lab.stack.tables().dump();
+    LinkRow device = std::get<LinkRow>(right.rows().front());
+    device.port = 4789;
+    REQUIRE(lab.stack.tables().install(device).has_value());
+    for (const Row& each : right.rows()) {
+        if (!std::holds_alternative<LinkRow>(each)) {
+            REQUIRE(lab.stack.tables().install(each).has_value());
+        }
+    }
+
+    lab.pass(seconds(31));  // one audit
+
+    CHECK(lab.stack.tables().dump() == right);
+}
+
+TEST_CASE("a failed row that a fresh snapshot no longer has is forgotten", "[node]") {
+    NodeLab lab;
+    lab.leases.put(subnet(5), vxlan_attributes(5));
+    lab.stack.refuses = is_route;
+    lab.start();
+    lab.pass(milliseconds(50));
+    REQUIRE_FALSE(lab.node->converged());
+
+    lab.leases.remove_unseen(subnet(5));
+    lab.leases.send_snapshot();
+    lab.pass(milliseconds(2));
+    lab.stack.refuses = nullptr;
+    lab.pass(seconds(20));
+
+    CHECK(lab.node->converged());
+    CHECK(lab.host_is_as_planned());
+}
+
 TEST_CASE("an audit of a host in order changes nothing", "[node]") {
     NodeLab lab;
     lab.leases.put(subnet(5), vxlan_attributes(5));

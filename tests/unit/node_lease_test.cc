@@ -81,6 +81,21 @@ TEST_CASE("a lease that expired in the store is taken again without touching a r
     CHECK(lab.stack.log.empty());
 }
 
+TEST_CASE("a lease that goes while its renewal is under way is noticed", "[node]") {
+    NodeLab lab;
+    lab.leases.time_to_live = minutes(10);
+    REQUIRE(lab.converge());
+    lab.leases.renewal_answer_after = seconds(2);
+    lab.pass(minutes(5));
+    REQUIRE(lab.leases.renewals == 1);  // done in the store, not answered yet
+
+    lab.leases.remove(subnet(1));
+    lab.pass(seconds(10));
+
+    CHECK(lab.observer.states == "waiting_for_config acquiring running acquiring running ");
+    CHECK(lab.leases.leases().contains(subnet(1)));
+}
+
 TEST_CASE("a lease missing from a fresh snapshot is noticed at once", "[node]") {
     NodeLab lab;
     REQUIRE(lab.converge());
