@@ -99,8 +99,11 @@ ForwardingState ForwardingState::of(std::vector<Row> rows) {
     ForwardingState state;
     state.rows_.reserve(rows.size());
     for (std::vector<std::uint32_t>& kind : by_kind) {
-        std::ranges::stable_sort(
-            kind, [&rows](std::uint32_t a, std::uint32_t b) { return key_less(rows[a], rows[b]); });
+        // The position breaks ties, so that the last given of equal keys comes last.
+        std::ranges::sort(kind, [&rows](std::uint32_t a, std::uint32_t b) {
+            const std::strong_ordering keys = compare_keys(rows[a], rows[b]);
+            return keys == 0 ? a < b : keys < 0;
+        });
         for (const std::uint32_t i : kind) {
             if (!state.rows_.empty() && same_key(state.rows_.back(), rows[i])) {
                 state.rows_.back() = std::move(rows[i]);
