@@ -8,31 +8,34 @@
 // core, whose GRO after decryption (gro_cells) finds neighbours of n different flows. With n flows
 // an aggregate of s segments comes back as min(s, n) pieces; with one flow it comes back whole.
 //
-// n is counted as the different flows among the last `window` aggregates, about two NAPI polls.
+// n is counted as the different flows among the last `window` aggregates: about what a full receive
+// queue holds (netdev_max_backlog, 1000 packets, in aggregates of seven or eight).
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <vector>
 
 namespace overlab {
 
 class FlowMix {
    public:
-    static constexpr std::size_t window = 32;
+    static constexpr std::size_t window = 128;
 
     /// Notes that an aggregate of `flow` (any stable value, e.g. its hash) arrived. Returns the
     /// number of different flows among the last `window` aggregates, this one included.
     unsigned note(std::uint64_t flow) {
-        recent_[next_] = flow;
-        next_ = (next_ + 1) % window;
-        filled_ = std::min(filled_ + 1, window);
-        if (same_run(flow)) return 1;
-        std::array<std::uint64_t, window> sorted = recent_;
-        const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(filled_);
-        std::sort(sorted.begin(), end);
-        return static_cast<unsigned>(std::unique(sorted.begin(), end) - sorted.begin());
+        if (recent_.size() < window) {
+            recent_.push_back(flow);
+        } else {
+            forget(recent_[oldest_]);
+            recent_[oldest_] = flow;
+            oldest_ = (oldest_ + 1) % window;
+        }
+        ++count_[flow];
+        return static_cast<unsigned>(count_.size());
     }
 
     /// Pieces that `segments` (>= 1) come back in when `flows` (>= 1) share the tunnel.
@@ -41,16 +44,14 @@ class FlowMix {
     }
 
    private:
-    /// One flow alone is the common case: no sort then.
-    [[nodiscard]] bool same_run(std::uint64_t flow) {
-        run_ = flow == last_ ? std::min(run_ + 1, window) : 1;
-        last_ = flow;
-        return run_ >= filled_;
+    void forget(std::uint64_t flow) {
+        const auto found = count_.find(flow);
+        if (--found->second == 0) count_.erase(found);
     }
 
-    std::array<std::uint64_t, window> recent_{};
-    std::size_t next_ = 0, filled_ = 0, run_ = 0;
-    std::uint64_t last_ = 0;
+    std::vector<std::uint64_t> recent_;  ///< a ring once it is full
+    std::size_t oldest_ = 0;
+    std::map<std::uint64_t, std::uint32_t> count_;  ///< of each flow in recent_
 };
 
 }  // namespace overlab

@@ -101,7 +101,8 @@ class Profile:
         """udp backend, receiving proxy: every segment alone, an acknowledgement for every second."""
         one = load.inner / load.segments
         segment = (self.cost("proxy_receive", 1, 1, one) + self.pod_path(load, 1, 1, one))
-        ack = self.cost("proxy_send", 1, 1, TCP_IP) + self.cost("nic_tx", 1, 1, 94)
+        ack = (self.pod_path(load, 1, 1, TCP_IP) + self.cost("proxy_send", 1, 1, TCP_IP) +
+               self.cost("nic_tx", 1, 1, TCP_IP + ETHERNET + WIRE_OVERHEAD["udp"]))
         return load.segments * (segment + ack / 2)
 
     def one_way(self, load, wire):

@@ -29,7 +29,8 @@ TEST_CASE("splitting an aggregate never makes it cheaper, and costs one per_aggr
 
 TEST_CASE("FlowMix counts the different flows among the last aggregates") {
     test::holds([] {
-        const auto flows = *rc::gen::container<std::vector<unsigned>>(rc::gen::inRange(0U, 12U));
+        const auto flows =
+            *rc::gen::container<std::vector<unsigned>>(400, rc::gen::inRange(0U, 200U));
         FlowMix mix;
         for (std::size_t i = 0; i < flows.size(); ++i) {
             const std::size_t from = i + 1 > FlowMix::window ? i + 1 - FlowMix::window : 0;

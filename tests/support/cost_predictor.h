@@ -133,8 +133,9 @@ class CostPredictor {
         const Load one = load(1, mss_ + tcp_ip_bytes), ack = load(1, tcp_ip_bytes);
         const std::int64_t segment =
             cost(CostStage::proxy_receive, 1, 1, one.inner) + pod_path_ns(one, 1);
-        const std::int64_t answer =
-            cost(CostStage::proxy_send, 1, 1, ack.inner) + cost(CostStage::nic_tx, 1, 1, ack.outer);
+        const std::int64_t answer = pod_path_ns(ack, 1) +
+                                    cost(CostStage::proxy_send, 1, 1, ack.inner) +
+                                    cost(CostStage::nic_tx, 1, 1, ack.outer);
         return segments_ * segment + segments_ * answer / 2;
     }
 
