@@ -7,6 +7,14 @@
 #include "sim/stream_connection.h"
 
 namespace overlab::sim {
+namespace {
+
+/// Two full aggregates: what keeps a link busy while the next one is made.
+constexpr std::uint32_t host_queue_bytes = 128U << 10;
+/// Frames that the host drops give their bytes back without a word; this looks after them.
+constexpr Duration resume_interval = milliseconds(10);
+
+}  // namespace
 
 std::uint64_t StreamHost::Key::packed() const {
     return std::uint64_t{remote.address.bits} << 32 | std::uint64_t{remote.port} << 16 | local_port;
@@ -19,12 +27,16 @@ StreamHost::StreamHost(HostSockets& sockets, Runtime& runtime, StreamHandler& ha
       handler_(handler),
       options_(options),
       sweep_(runtime),
+      budget_(std::make_shared<TxBudget>()),
+      resume_(runtime),
       next_port_(options.first_port) {
     CHECK(options_.window_bytes >= 1U << 16 && options_.window_bytes <= 1U << 20);
     CHECK(options_.first_port > 0);
+    budget_->drained = [this] { resume(); };
 }
 
 StreamHost::~StreamHost() {
+    budget_->drained = nullptr;
     for (const auto& connection : slots_) {
         if (connection == nullptr) continue;
         connection->send_reset();
@@ -189,7 +201,30 @@ void StreamHost::transmit(FramePtr frame, Key key) {
                   key.local_port, key.remote.port);
     frame->outer_hash = frame->flow_hash;
     ++counters_.frames_sent;
+    if (frame->payload_bytes > 0) {
+        frame->budget_bytes = static_cast<std::uint32_t>(frame->total_size());
+        frame->budget = budget_;
+        budget_->queued_bytes += frame->budget_bytes;
+    }
     sockets_.send(std::move(frame), Transport::tcp, key.remote);
+}
+
+bool StreamHost::throttle(StreamConnection& connection) {
+    if (budget_->queued_bytes < host_queue_bytes) return false;
+    if (connection.wait_for_turn()) throttled_.push_back(connection.id());
+    if (!resume_.armed()) resume_.start(resume_interval, [this] { resume(); });
+    return true;
+}
+
+void StreamHost::resume() {
+    while (!throttled_.empty() && budget_->queued_bytes < host_queue_bytes) {
+        const StreamId next = throttled_.front();
+        throttled_.pop_front();
+        if (StreamConnection* const connection = find(next)) connection->take_turn();
+    }
+    if (!throttled_.empty() && !resume_.armed()) {
+        resume_.start(resume_interval, [this] { resume(); });
+    }
 }
 
 std::uint32_t StreamHost::timestamp() const {

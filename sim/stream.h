@@ -9,6 +9,10 @@
 // probes on idle streams, smaller segments when large ones do not come through (RFC 4821, as Linux
 // with tcp_mtu_probing=1), FIN and RST.
 //
+// All streams of a host share one budget of bytes handed to the host and not yet on the wire; those
+// that find it used up take turns as it drains. TCP small queues and fair queueing do the same, and
+// without it thousands of streams would overflow their own host's link.
+//
 // A stream with something unacknowledged and no progress for StreamOptions::patience is broken: the
 // handler hears of it and the peer is sent a RST. Reconnecting is the client's business.
 //
@@ -21,6 +25,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -131,6 +136,9 @@ class StreamHost {
     void sweep();
     void refuse(const TcpSegment& segment, const Frame& frame, Key key);
     void transmit(FramePtr frame, Key key);
+    /// True if the host has enough to send for now; `connection` gets its turn later.
+    bool throttle(StreamConnection& connection);
+    void resume();
     [[nodiscard]] std::uint32_t timestamp() const;
 
     HostSockets& sockets_;
@@ -145,6 +153,9 @@ class StreamHost {
     FlatHash<std::uint64_t, std::uint32_t> slot_of_key_;
     std::vector<std::uint16_t> listening_;
     StreamCounters counters_;
+    std::shared_ptr<TxBudget> budget_;  // shared with the frames still in the host
+    std::deque<StreamId> throttled_;    ///< in the order of their turns
+    Timer resume_;
     std::uint32_t last_serial_ = 0;
     std::size_t live_ = 0;
     std::uint16_t next_port_;

@@ -92,9 +92,20 @@ void StreamConnection::pump() {
     if (state_ == State::stopped) return;
     const std::uint64_t window =
         std::min({congestion_window_, peer_window_, host_.options_.window_bytes});
-    while (send_again(window) || send_new(window)) {
+    while (has_to_send() && !host_.throttle(*this)) {
+        if (!send_again(window) && !send_new(window)) break;
     }
     arm();
+}
+
+void StreamConnection::take_turn() {
+    waits_for_turn_ = false;
+    pump();
+}
+
+/// Something is queued or lost, whether or not the window lets it go.
+bool StreamConnection::has_to_send() const {
+    return rtx_ < rtx_end_ || max_ < end_ + (fin_queued_ ? 1 : 0);
 }
 
 bool StreamConnection::send_again(std::uint64_t window) {

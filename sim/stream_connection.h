@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "sim/byte_ranges.h"
@@ -39,6 +40,9 @@ class StreamConnection {
     void finish();  ///< queue the FIN
     void send_reset();
     void receive(const TcpSegment& segment, const Frame& frame);
+    /// The host is busy: true if this connection was not in the queue for it yet.
+    bool wait_for_turn() { return !std::exchange(waits_for_turn_, true); }
+    void take_turn();
     /// The peer has begun a new stream from the same port.
     void replaced();
     /// Stops the timer; nothing is sent or reported from now on.
@@ -61,6 +65,7 @@ class StreamConnection {
 
     // Sending.
     void pump();
+    [[nodiscard]] bool has_to_send() const;
     bool send_again(std::uint64_t window);
     bool send_new(std::uint64_t window);
     void send_range(ByteRange range);
@@ -111,6 +116,7 @@ class StreamConnection {
     State state_;
     bool reported_;  ///< the handler knows of this stream and wants to
     bool fin_queued_ = false;
+    bool waits_for_turn_ = false;
     bool was_full_ = false;  ///< above low water since the last stream_drained
     std::uint8_t back_off_ = 0;
     std::uint8_t probes_ = 0;      ///< keepalives since anything was heard

@@ -104,6 +104,10 @@ class FakeNetwork {
 
     void carry(sim::FramePtr frame, sim::Transport transport, Ipv4Address from, sim::Endpoint to) {
         ++frames_;
+        if (frame->budget != nullptr) {  // an interface without a queue
+            frame->budget->queued_bytes -= frame->budget_bytes;
+            frame->budget = nullptr;
+        }
         if (tap) tap(*frame, from, to, transport);
         prepend_ip(*frame, transport, from, to.address);
         while (frame != nullptr) {  // the longest runs of segments that are not lost stay together
