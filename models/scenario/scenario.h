@@ -1,6 +1,6 @@
-// Scenario: one experiment as a value. scenarios/schema.json describes the file; this is what parsing makes
-// of it: units resolved, defaults filled in, names resolved to indexes, generators expanded, hosts sorted
-// by name so that the file's order cannot reach a result.
+// Scenario: one experiment as a value. scenarios/schema.json describes the file; this is what
+// parsing makes of it: units resolved, defaults filled in, names resolved to indexes, generators
+// expanded, hosts sorted by name so that the file's order cannot reach a result.
 #pragma once
 
 #include <cstdint>
@@ -27,33 +27,33 @@ struct UnderlayNode {
     };
     std::string name;
     Kind kind = Kind::host;
-    std::optional<Ipv4Address> address;   ///< hosts only: given in the file; else assigned
-    unsigned cores = 0;                   ///< hosts only; 0: the cost profile's
-    bool runs_node = true;                ///< false: a store-only or bystander host
+    std::optional<Ipv4Address> address;  ///< hosts only: given in the file; else assigned
+    unsigned cores = 0;                  ///< hosts only; 0: the cost profile's
+    bool runs_node = true;               ///< false: a store-only or bystander host
 };
 
 struct UnderlayLink {
-    std::string name;                 ///< `a--b`, ends in the file's order; unique
-    std::size_t a = 0, b = 0;         ///< indexes into Underlay::nodes
+    std::string name;          ///< `a--b`, ends in the file's order; unique
+    std::size_t a = 0, b = 0;  ///< indexes into Underlay::nodes
     std::uint64_t rate_bps = 10'000'000'000;
     Duration delay = microseconds(5);
-    std::uint64_t queue_bytes = 1'000'000;   ///< drop-tail, per direction
-    std::uint32_t loss_ppb = 0;              ///< lost segments per 1e9, per direction
+    std::uint64_t queue_bytes = 1'000'000;  ///< drop-tail, per direction
+    std::uint32_t loss_ppb = 0;             ///< lost segments per 1e9, per direction
     std::uint32_t mtu = 1500;
 };
 
 struct Underlay {
-    std::vector<UnderlayNode> nodes;      ///< sorted by name
-    std::vector<UnderlayLink> links;      ///< sorted by name
-    Ipv4Prefix address_pool;              ///< segments take their prefixes from here, in order
+    std::vector<UnderlayNode> nodes;  ///< sorted by name
+    std::vector<UnderlayLink> links;  ///< sorted by name
+    Ipv4Prefix address_pool;          ///< segments take their prefixes from here, in order
 };
 
 struct StoreSpec {
-    std::size_t host = 0;                 ///< index of the underlay node it runs on
+    std::size_t host = 0;  ///< index of the underlay node it runs on
     unsigned members = 1;
     Duration lease_ttl = hours(24);
-    Duration service_time = microseconds(200);   ///< per write (fsync); reads take a tenth
-    std::uint32_t watch_batch = 100;             ///< events per watch response at most
+    Duration service_time = microseconds(200);  ///< per write (fsync); reads take a tenth
+    std::uint32_t watch_batch = 100;            ///< events per watch response at most
 };
 
 struct PodSpec {
@@ -64,18 +64,18 @@ struct PodSpec {
 struct TrafficSpec {
     enum class Kind : std::uint8_t { tcp, udp, request_response, on_off };
     std::string name;
-    std::size_t from = 0, to = 0;         ///< indexes into Scenario::pods
+    std::size_t from = 0, to = 0;  ///< indexes into Scenario::pods
     Kind kind = Kind::tcp;
     Duration start = seconds(1);
-    std::optional<Duration> stop;         ///< end of the run if absent
-    unsigned streams = 1;                 ///< tcp
-    std::uint64_t bytes = 0;              ///< tcp: 0 is unlimited
-    std::uint64_t rate_bps = 0;           ///< udp, on_off: payload rate
-    std::uint32_t packet_bytes = 0;       ///< udp: payload; 0 fills the overlay MTU
+    std::optional<Duration> stop;    ///< end of the run if absent
+    unsigned streams = 1;            ///< tcp
+    std::uint64_t bytes = 0;         ///< tcp: 0 is unlimited
+    std::uint64_t rate_bps = 0;      ///< udp, on_off: payload rate
+    std::uint32_t packet_bytes = 0;  ///< udp: payload; 0 fills the overlay MTU
     std::uint32_t request_bytes = 64, response_bytes = 64;
-    bool over_tcp = false;                ///< request_response: one TCP connection instead of UDP
-    Duration interval;                    ///< request_response: 0 is back to back, else open loop
-    Duration on, off;                     ///< on_off: mean lengths (exponential)
+    bool over_tcp = false;  ///< request_response: one TCP connection instead of UDP
+    Duration interval;      ///< request_response: 0 is back to back, else open loop
+    Duration on, off;       ///< on_off: mean lengths (exponential)
 };
 
 struct FaultSpec {
@@ -87,14 +87,14 @@ struct FaultSpec {
 
 /// `expect`: one metric within bounds. Numbers are in the metric's own unit.
 struct Expectation {
-    std::string of;                 ///< a traffic name, a host name, or "network"
+    std::string of;  ///< a traffic name, a host name, or "network"
     std::string metric;
     std::optional<double> min, max;
-    std::string backend;            ///< only for this backend; empty: all
+    std::string backend;  ///< only for this backend; empty: all
 };
 
 struct SimOptions {
-    bool super_segments = true;     ///< TCP sends like TSO; off for reference runs
+    bool super_segments = true;  ///< TCP sends like TSO; off for reference runs
     std::string cost_profile = "laptop";
     bool cpu_model = true;
     std::uint32_t pod_window_bytes = 4'194'304;  ///< TCP send and receive buffer
@@ -105,15 +105,15 @@ struct Scenario {
     std::string name, description;
     std::uint64_t seed = 1;
     Duration duration = seconds(10);
-    std::string network_json;       ///< net-conf.json as given (compact), what the store holds
+    std::string network_json;  ///< net-conf.json as given (compact), what the store holds
     NetworkConfig network;
     Underlay underlay;
     StoreSpec store;
-    std::vector<PodSpec> pods;      ///< sorted by name
-    std::vector<TrafficSpec> traffic;   ///< sorted by name
+    std::vector<PodSpec> pods;         ///< sorted by name
+    std::vector<TrafficSpec> traffic;  ///< sorted by name
     std::vector<FaultSpec> faults;
     std::vector<Expectation> expect;
-    Duration boot_spread;           ///< nodes start at seeded instants in [0, boot_spread]
+    Duration boot_spread;  ///< nodes start at seeded instants in [0, boot_spread]
     SimOptions sim;
     std::vector<std::string> compare_backends;  ///< `compare`: {"network.Backend.Type": [...]}
     /// A ready-made `Backend` object (JSON) for each type in compare_backends.
@@ -123,9 +123,9 @@ struct Scenario {
 /// One wrong place in a scenario file.
 struct Problem {
     std::string file;
-    std::string pointer;     ///< JSON pointer, `/underlay/links/3/rate`
+    std::string pointer;       ///< JSON pointer, `/underlay/links/3/rate`
     int line = 0, column = 0;  ///< 1-based; 0 if unknown
-    std::string message;     ///< what is wrong, what was expected, what to do (one or two sentences)
+    std::string message;  ///< what is wrong, what was expected, what to do (one or two sentences)
     /// `scenarios/x.json:12:5: /underlay/links/3/rate: message`
     [[nodiscard]] std::string to_string() const;
 };
@@ -143,8 +143,8 @@ using IncludeReader = std::function<Result<std::string>(const std::string& path)
 [[nodiscard]] ParsedScenario parse_scenario(std::string_view text, const std::string& file,
                                             const IncludeReader& include);
 
-/// The scenario with another backend: `network_json` and `network` replaced, nothing else. `type` must
-/// be one of compare_backends or the scenario's own.
+/// The scenario with another backend: `network_json` and `network` replaced, nothing else. `type`
+/// must be one of compare_backends or the scenario's own.
 [[nodiscard]] Result<Scenario> with_backend(const Scenario& scenario, const std::string& type);
 
 }  // namespace overlab
