@@ -26,23 +26,11 @@ const LocatedMember* find_backend(const LocatedValue& network) {
     return it == network.members.end() ? nullptr : &*it;
 }
 
-/// The cursor at a JSON pointer relative to `from`, or at the deepest part of it that exists.
-JsonCursor follow(JsonCursor from, std::string_view pointer) {
-    while (!pointer.empty()) {
-        pointer.remove_prefix(1);
-        const std::string_view key = pointer.substr(0, pointer.find('/'));
-        pointer.remove_prefix(key.size());
-        if (!from.has(key)) break;
-        from = from.at(key);
-    }
-    return from;
-}
-
 void report(const ParsedNetworkConfig& parsed, const JsonCursor& network) {
     for (const ConfigProblem& problem : parsed.problems)
-        follow(network, problem.pointer).problem(problem.message);
+        network.problem_below(problem.pointer, problem.message);
     for (const ConfigProblem& warning : parsed.warnings)
-        follow(network, warning.pointer).warning(warning.message);
+        network.warning_below(warning.pointer, warning.message);
 }
 
 /// The scenario's own Backend object if it is of that type, else the type with its defaults.
@@ -69,14 +57,23 @@ std::string backend_object(const JsonCursor& item, const Scenario& scenario,
     return usual_object(type, scenario, network);
 }
 
-/// The problem with a network of that backend, if any; else its type's canonical name.
-Result<std::string> check_backend(const std::string& network_json) {
+/// The backend's canonical name; nothing (and a report at `item`) if no network can have it.
+std::optional<std::string> check_backend(const std::string& network_json, const JsonCursor& item) {
     const ParsedNetworkConfig parsed = parse_network_config(network_json);
-    if (!parsed.problems.empty())
-        return fail(ErrorKind::invalid_argument, parsed.problems.front().message);
+    for (const ConfigProblem& problem : parsed.problems) {
+        constexpr std::string_view prefix = "/Backend";
+        const bool inside = item.value().is(LocatedValue::Kind::object) &&
+                            equal_ignoring_case(problem.pointer.substr(0, prefix.size()), prefix);
+        if (inside)
+            item.problem_below(problem.pointer.substr(prefix.size()), problem.message);
+        else
+            item.problem(fmt::format("network {}: {}", problem.pointer, problem.message));
+    }
+    if (!parsed.problems.empty()) return std::nullopt;
     const auto backend = make_backend(parsed.config);
-    if (!backend) return std::unexpected(backend.error());
-    return std::string(backend_name(parsed.config.backend));
+    if (backend) return std::string(backend_name(parsed.config.backend));
+    item.problem(backend.error().what);
+    return std::nullopt;
 }
 
 void add_backend(Scenario& scenario, const std::string& type, const std::string& object) {
@@ -107,19 +104,18 @@ void read_compare(const JsonCursor& compare, Scenario& scenario) {
     if (!list.exists()) {
         for (const std::string_view type : usual_backends) {
             const std::string object = usual_object(type, scenario, *network);
-            if (check_backend(replace_backend(scenario.network_json, object)))
-                add_backend(scenario, std::string(type), object);
+            const auto parsed =
+                parse_network_config(replace_backend(scenario.network_json, object));
+            if (parsed.problems.empty()) add_backend(scenario, std::string(type), object);
         }
         return;
     }
     for (const JsonCursor& item : list.items()) {
         const std::string object = backend_object(item, scenario, *network);
         if (object.empty()) continue;
-        const Result<std::string> type =
-            check_backend(replace_backend(scenario.network_json, object));
-        if (!type)
-            item.problem(type.error().what);
-        else if (scenario.compare_backend_json.contains(*type))
+        const auto type = check_backend(replace_backend(scenario.network_json, object), item);
+        if (!type) continue;
+        if (scenario.compare_backend_json.contains(*type))
             item.problem(fmt::format("{} is in the list already", *type));
         else
             add_backend(scenario, *type, object);

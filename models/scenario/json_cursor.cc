@@ -1,12 +1,14 @@
 #include "models/scenario/json_cursor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "models/base/check.h"
+#include "models/base/suggest.h"
 #include "models/scenario/units.h"
 
 namespace overlab {
@@ -42,6 +44,26 @@ std::vector<JsonCursor> JsonCursor::items() const {
 
 void JsonCursor::problem(const std::string& message) const {
     problems_->problem(pointer_, place_, message);
+}
+
+Place JsonCursor::deepest_place(std::string_view below) const {
+    JsonCursor at = *this;
+    while (!below.empty()) {
+        below.remove_prefix(1);
+        const std::string_view key = below.substr(0, below.find('/'));
+        below.remove_prefix(key.size());
+        if (!at.has(key)) break;
+        at = at.at(key);
+    }
+    return at.place_;
+}
+
+void JsonCursor::problem_below(std::string_view below, const std::string& message) const {
+    problems_->problem(pointer_ + std::string(below), deepest_place(below), message);
+}
+
+void JsonCursor::warning_below(std::string_view below, const std::string& message) const {
+    problems_->warning(pointer_ + std::string(below), deepest_place(below), message);
 }
 
 void JsonCursor::warning(const std::string& message) const {
@@ -115,6 +137,13 @@ std::optional<std::uint32_t> JsonCursor::ratio_ppb() const {
     if (parsed) return *parsed;
     problem(parsed.error().what);
     return std::nullopt;
+}
+
+std::string name_hint(std::string_view word, const std::vector<std::string_view>& known) {
+    constexpr std::size_t few = 10;
+    const std::string nearest_one = did_you_mean(word, known);
+    if (!nearest_one.empty() || known.empty() || known.size() > few) return nearest_one;
+    return fmt::format("; known: {}", fmt::join(known, ", "));
 }
 
 bool is_name(std::string_view text) {

@@ -41,6 +41,10 @@ class JsonCursor {
     [[nodiscard]] bool has(std::string_view key) const { return at(key).exists(); }
 
     void problem(const std::string& message) const;
+    /// About the value at the JSON pointer `below` this one, which need not exist: then the place
+    /// is that of the deepest value on the way that does.
+    void problem_below(std::string_view below, const std::string& message) const;
+    void warning_below(std::string_view below, const std::string& message) const;
     void warning(const std::string& message) const;
 
     // Each returns nothing if the value is absent, or wrong (and then reports it).
@@ -54,6 +58,7 @@ class JsonCursor {
 
    private:
     JsonCursor(const LocatedValue* value, Place place, std::string pointer, ProblemList& problems);
+    [[nodiscard]] Place deepest_place(std::string_view below) const;
     [[nodiscard]] std::optional<std::uint64_t> in_range(std::uint64_t value,
                                                         const QuantityRange& range) const;
 
@@ -62,6 +67,11 @@ class JsonCursor {
     std::string pointer_;
     ProblemList* problems_;
 };
+
+/// For the end of "there is no ... called ...": the nearest name, or all of them if they are few,
+/// or nothing.
+[[nodiscard]] std::string name_hint(std::string_view word,
+                                    const std::vector<std::string_view>& known);
 
 /// A name that files, flows and tables can carry: a letter or digit, then letters, digits, '-',
 /// '_', '.'.

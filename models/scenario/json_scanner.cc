@@ -22,10 +22,39 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
     return std::min(at + 1, text.size());
 }
 
+/// RFC 8259 §6, so that what a number must not hold ("5us", "07") is left for the next token.
+std::size_t end_of_number(std::string_view text, std::size_t at) {
+    const auto skip = [&](std::string_view set) {
+        const std::size_t end = text.find_first_not_of(set, at);
+        at = end == std::string_view::npos ? text.size() : end;
+    };
+    constexpr std::string_view digits = "0123456789";
+    const auto next_is = [&](std::string_view set) {
+        return at < text.size() && set.find(text[at]) != std::string_view::npos;
+    };
+    if (next_is("-")) ++at;
+    if (next_is("0"))
+        ++at;
+    else
+        skip(digits);
+    if (next_is(".")) {
+        ++at;
+        skip(digits);
+    }
+    if (next_is("eE")) {
+        ++at;
+        if (next_is("+-")) ++at;
+        skip(digits);
+    }
+    return at;
+}
+
 std::size_t end_of_token(std::string_view text, std::size_t at) {
     if (at >= text.size()) return text.size();
     if (text[at] == '"') return end_of_string(text, at);
     if (std::string_view("{}[]").find(text[at]) != std::string_view::npos) return at + 1;
+    if (std::string_view("-0123456789").find(text[at]) != std::string_view::npos)
+        return end_of_number(text, at);
     const std::size_t end = text.find_first_of(" \t\r\n,:{}[]\"/", at);
     return end == std::string_view::npos ? text.size() : end;
 }

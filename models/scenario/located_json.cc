@@ -83,7 +83,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     bool open(Kind kind) {
         LocatedValue* placed = place(make(kind));
         if (open_.size() == max_json_depth) {
-            problem_ = {placed->place, pointer(),
+            problem_ = {placed->place, pointer_below(open_.size()),
                         fmt::format("nested more than {} levels deep", max_json_depth)};
             return false;
         }
@@ -117,8 +117,12 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
     /// Of the innermost open container.
     [[nodiscard]] std::string pointer() const {
+        return open_.empty() ? std::string() : pointer_below(open_.size() - 1);
+    }
+    /// Of the latest child of the `depth`-th open container.
+    [[nodiscard]] std::string pointer_below(std::size_t depth) const {
         std::string text;
-        for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
+        for (std::size_t i = 0; i < depth; ++i) {
             const LocatedValue& outer = *open_[i];
             text += outer.kind == Kind::array ? fmt::format("/{}", outer.items.size() - 1)
                                               : pointer_step(outer.members.back().key);

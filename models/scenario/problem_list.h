@@ -23,8 +23,7 @@ class ProblemList {
     void warning(const std::string& pointer, Place place, const std::string& message);
 
     [[nodiscard]] bool empty() const { return problems_.empty(); }
-    /// True once further problems would not be shown: a reason to stop looking.
-    [[nodiscard]] bool full() const { return problems_.size() >= max_problems; }
+    [[nodiscard]] std::size_t size() const { return problems_.size(); }
 
     /// At most max_problems, by file, line and column; duplicates removed.
     [[nodiscard]] std::vector<Problem> problems() const;

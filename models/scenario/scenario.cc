@@ -120,12 +120,14 @@ void check_overlap(const UnderlayGraph& graph, const Scenario& scenario,
 bool read_underlay(const JsonCursor& root, bool network_usable, ProblemList& problems,
                    Scenario& scenario) {
     const JsonCursor at = root.at("underlay"), store_at = root.at("store").at("at");
+    const std::size_t before = problems.size();
     Topology topology = read_topology(at);
+    if (problems.size() > before) return false;
     const std::string store_host = store_at.text().value_or("auto");
     if (store_host == "auto") add_store_host(store_at, topology);
-    scenario.underlay = resolve_topology(topology);
+    scenario.underlay = resolve_topology(topology, problems);
     scenario.underlay.address_pool = read_pool(at.at("address_pool"));
-    if (!problems.empty()) return false;
+    if (problems.size() > before) return false;
 
     const auto host =
         find_host(scenario.underlay, store_host == "auto" ? "store" : store_host, store_at);

@@ -71,8 +71,10 @@ bool has_type(const LocatedValue& value, std::string_view type) {
 }
 
 std::string sentence_from(const LocatedValue& rule) {
+    constexpr std::size_t longest = 120;  // a paragraph would bury the message
     const LocatedValue* description = rule.find("description");
-    return description == nullptr ? std::string() : fmt::format(" ({})", description->text);
+    if (description == nullptr || description->text.size() > longest) return {};
+    return fmt::format(" ({})", description->text);
 }
 
 bool explain_type(Subject& subject) {

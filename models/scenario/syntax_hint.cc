@@ -120,6 +120,7 @@ std::string syntax_hint(const SyntaxContext& context) {
     if (c == '\'') return "strings and keys take double quotes, not single ones";
     if (c == '#') return "comments are written // or /* */, not #";
     if (is_letter(c)) return at_word(context, word_at(context.text, at));
+    if (is_digit(c) && at == context.last_token_end) return "a number must not begin with 0";
     if (after_value(context)) return "a comma is missing before this";
     if (in_object(context) && !context.after_key && context.gap.colons == 0)
         return "a key in double quotes is expected here";

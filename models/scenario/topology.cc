@@ -7,8 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "models/base/suggest.h"
-
 namespace overlab {
 namespace {
 
@@ -61,7 +59,8 @@ void read_link(const JsonCursor& at, Topology& topology) {
     const std::vector<JsonCursor> ends = at.at("ends").items();
     LinkDraft draft{read_link_settings(at, topology.defaults), *ends[0].text(), *ends[1].text(),
                     at.has("name"), at};
-    check_queue(draft.link, at);
+    // A link that only repeats bad defaults is no second mistake.
+    if (at.has("queue") || at.has("mtu")) check_queue(draft.link, at);
     draft.link.name = at.at("name").text().value_or(draft.a + "--" + draft.b);
     topology.links.push_back(std::move(draft));
 }
@@ -88,7 +87,7 @@ std::optional<std::size_t> find_node(const NodeNames& names, const std::string& 
     const auto it = std::ranges::lower_bound(names, std::string_view(name));
     if (it != names.end() && *it == name) return static_cast<std::size_t>(it - names.begin());
     at.problem(
-        fmt::format("there is no node called {}{}", json_quote(name), did_you_mean(name, names)));
+        fmt::format("there is no node called {}{}", json_quote(name), name_hint(name, names)));
     return std::nullopt;
 }
 
@@ -180,7 +179,7 @@ Topology read_topology(const JsonCursor& underlay) {
     if (underlay.has("generate")) generate_topology(underlay.at("generate"), topology);
     const auto hosts = std::ranges::count(topology.nodes, Kind::host,
                                           [](const NodeDraft& draft) { return draft.node.kind; });
-    if (hosts == 0)
+    if (hosts == 0 && !underlay.has("generate"))
         underlay.problem("there are no hosts; list some in \"nodes\" or use \"generate\"");
     if (static_cast<std::size_t>(hosts) > max_hosts)
         underlay.problem(
@@ -215,13 +214,15 @@ void add_store_host(const JsonCursor& store_at, Topology& topology) {
     topology.add_link("store", anchor_name, topology.defaults, store_at);
 }
 
-Underlay resolve_topology(const Topology& topology) {
+Underlay resolve_topology(const Topology& topology, const ProblemList& problems) {
     Underlay underlay;
+    const std::size_t before = problems.size();
     underlay.nodes = sort_nodes(topology);
+    if (problems.size() > before) return {};  // whatever else is wrong follows from that
     NodeNames names;
     for (const UnderlayNode& node : underlay.nodes) names.push_back(node.name);
     underlay.links = resolve_links(topology, names);
-    check_host_links(topology);
+    if (problems.size() == before) check_host_links(topology);
     return underlay;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/scenario/json_cursor.h"
+#include "models/scenario/problem_list.h"
 #include "models/scenario/scenario.h"
 
 namespace overlab {
@@ -50,6 +51,6 @@ void add_store_host(const JsonCursor& store_at, Topology& topology);
 
 /// Names become indexes, nodes and links are sorted by name. Reports double names, dangling names
 /// (with the nearest known), links from a node to itself, hosts without exactly one link.
-[[nodiscard]] Underlay resolve_topology(const Topology& topology);
+[[nodiscard]] Underlay resolve_topology(const Topology& topology, const ProblemList& problems);
 
 }  // namespace overlab

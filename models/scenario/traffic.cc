@@ -9,7 +9,7 @@
 
 #include "models/base/flat_hash.h"
 #include "models/base/rng.h"
-#include "models/base/suggest.h"
+#include "models/scenario/units.h"
 #include "models/scenario/workload.h"
 
 namespace overlab {
@@ -62,9 +62,10 @@ void check_keys(const JsonCursor& at, const std::string& kind) {
 
 void read_times(const JsonCursor& at, Duration run, TrafficSpec& flow) {
     const auto end = static_cast<std::uint64_t>(run.ns);
-    const QuantityRange before_end{0, end - 1,
-                                   "that begins at 0s and ends before the run's duration"};
-    const QuantityRange to_end{1, end, "that ends with the run's duration"};
+    const std::string before_words =
+        fmt::format("0s to just before the run's end at {}", duration_text(run));
+    const std::string to_words = fmt::format("1ns to the run's end at {}", duration_text(run));
+    const QuantityRange before_end{0, end - 1, before_words}, to_end{1, end, to_words};
     if (const auto start = at.at("start").duration(before_end))
         flow.start = *start;
     else if (!at.has("start") && flow.start >= run)
@@ -113,7 +114,7 @@ std::optional<std::size_t> find_pod(const std::vector<PodSpec>& pods, const Json
     std::vector<std::string_view> names;
     for (const PodSpec& pod : pods) names.push_back(pod.name);
     flow.at(key).problem(
-        fmt::format("there is no pod called {}{}", json_quote(*name), did_you_mean(*name, names)));
+        fmt::format("there is no pod called {}{}", json_quote(*name), name_hint(*name, names)));
     return std::nullopt;
 }
 

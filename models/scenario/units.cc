@@ -157,4 +157,12 @@ Result<std::uint32_t> parse_ratio_ppb(std::string_view text) {
     return static_cast<std::uint32_t>(ppb);
 }
 
+std::string duration_text(Duration span) {
+    const Unit* best = &time_units.front();
+    for (const Unit& unit : time_units) {
+        if (span.ns != 0 && span.ns % static_cast<std::int64_t>(unit.factor) == 0) best = &unit;
+    }
+    return fmt::format("{}{}", span.ns / static_cast<std::int64_t>(best->factor), best->name);
+}
+
 }  // namespace overlab

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "models/base/error.h"
@@ -26,5 +27,8 @@ namespace overlab {
 
 /// "0.1%" or "0.001". Result in 1e-9, at most 1e9.
 [[nodiscard]] Result<std::uint32_t> parse_ratio_ppb(std::string_view text);
+
+/// In the largest unit that leaves a whole number: "1500ms", "2s".
+[[nodiscard]] std::string duration_text(Duration duration);
 
 }  // namespace overlab

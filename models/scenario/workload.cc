@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "models/base/suggest.h"
+#include "models/scenario/units.h"
 
 namespace overlab {
 namespace {
@@ -44,7 +44,7 @@ std::optional<std::size_t> find_link(const Underlay& underlay, const std::string
     std::vector<std::string_view> names;
     for (const UnderlayLink& known : underlay.links) names.push_back(known.name);
     at.problem(
-        fmt::format("there is no link called {}{}", json_quote(name), did_you_mean(name, names)));
+        fmt::format("there is no link called {}{}", json_quote(name), name_hint(name, names)));
     return std::nullopt;
 }
 
@@ -64,7 +64,7 @@ std::optional<std::size_t> find_host(const Underlay& underlay, const std::string
         if (node.kind == UnderlayNode::Kind::host) names.push_back(node.name);
     }
     at.problem(
-        fmt::format("there is no host called {}{}", json_quote(name), did_you_mean(name, names)));
+        fmt::format("there is no host called {}{}", json_quote(name), name_hint(name, names)));
     return std::nullopt;
 }
 
@@ -101,8 +101,9 @@ std::vector<PodSpec> read_pods(const JsonCursor& pods_at, const Underlay& underl
 std::vector<FaultSpec> read_faults(const JsonCursor& faults_at, const Scenario& scenario) {
     std::vector<FaultSpec> faults;
     for (const JsonCursor& at : faults_at.items()) {
-        const QuantityRange within{0, static_cast<std::uint64_t>(scenario.duration.ns) - 1,
-                                   "that begins at 0s and ends before the run's duration"};
+        const std::string words =
+            fmt::format("0s to just before the run's end at {}", duration_text(scenario.duration));
+        const QuantityRange within{0, static_cast<std::uint64_t>(scenario.duration.ns) - 1, words};
         constexpr QuantityRange length{1, 2'592'000'000'000'000, "1ns to 720h"};
         const auto begin = at.at("at").duration(within);
         FaultSpec fault;
