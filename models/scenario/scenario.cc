@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "models/base/suggest.h"
@@ -201,6 +202,15 @@ void read_document(const LocatedValue& document, ProblemList& problems, Scenario
 }
 
 }  // namespace
+
+bool Scenario::operator==(const Scenario& other) const {
+    const auto parts = [](const Scenario& s) {
+        return std::tie(s.name, s.description, s.seed, s.duration, s.network_json, s.underlay,
+                        s.store, s.pods, s.traffic, s.faults, s.expect, s.boot_spread, s.sim,
+                        s.compare_backends, s.compare_backend_json);
+    };
+    return parts(*this) == parts(other);
+}
 
 std::string Problem::to_string() const {
     std::string where = file;

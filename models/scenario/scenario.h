@@ -30,6 +30,8 @@ struct UnderlayNode {
     std::optional<Ipv4Address> address;  ///< hosts only: given in the file; else assigned
     unsigned cores = 0;                  ///< hosts only; 0: the cost profile's
     bool runs_node = true;               ///< false: a store-only or bystander host
+
+    friend bool operator==(const UnderlayNode&, const UnderlayNode&) = default;
 };
 
 struct UnderlayLink {
@@ -40,12 +42,16 @@ struct UnderlayLink {
     std::uint64_t queue_bytes = 1'000'000;  ///< drop-tail, per direction
     std::uint32_t loss_ppb = 0;             ///< lost segments per 1e9, per direction
     std::uint32_t mtu = 1500;
+
+    friend bool operator==(const UnderlayLink&, const UnderlayLink&) = default;
 };
 
 struct Underlay {
     std::vector<UnderlayNode> nodes;  ///< sorted by name
     std::vector<UnderlayLink> links;  ///< sorted by name
     Ipv4Prefix address_pool;          ///< segments take their prefixes from here, in order
+
+    friend bool operator==(const Underlay&, const Underlay&) = default;
 };
 
 struct StoreSpec {
@@ -54,11 +60,15 @@ struct StoreSpec {
     Duration lease_ttl = hours(24);
     Duration service_time = microseconds(200);  ///< per write (fsync); reads take a tenth
     std::uint32_t watch_batch = 100;            ///< events per watch response at most
+
+    friend bool operator==(const StoreSpec&, const StoreSpec&) = default;
 };
 
 struct PodSpec {
     std::string name;
     std::size_t host = 0;
+
+    friend bool operator==(const PodSpec&, const PodSpec&) = default;
 };
 
 struct TrafficSpec {
@@ -76,6 +86,8 @@ struct TrafficSpec {
     bool over_tcp = false;  ///< request_response: one TCP connection instead of UDP
     Duration interval;      ///< request_response: 0 is back to back, else open loop
     Duration on, off;       ///< on_off: mean lengths (exponential)
+
+    friend bool operator==(const TrafficSpec&, const TrafficSpec&) = default;
 };
 
 struct FaultSpec {
@@ -83,6 +95,8 @@ struct FaultSpec {
     std::optional<Duration> lasts;
     enum class Kind : std::uint8_t { link_down } kind = Kind::link_down;
     std::size_t link = 0;
+
+    friend bool operator==(const FaultSpec&, const FaultSpec&) = default;
 };
 
 /// `expect`: one metric within bounds. Numbers are in the metric's own unit.
@@ -91,6 +105,8 @@ struct Expectation {
     std::string metric;
     std::optional<double> min, max;
     std::string backend;  ///< only for this backend; empty: all
+
+    friend bool operator==(const Expectation&, const Expectation&) = default;
 };
 
 struct SimOptions {
@@ -99,6 +115,8 @@ struct SimOptions {
     bool cpu_model = true;
     std::uint32_t pod_window_bytes = 4'194'304;  ///< TCP send and receive buffer
     Duration audit_interval = seconds(30);
+
+    friend bool operator==(const SimOptions&, const SimOptions&) = default;
 };
 
 struct Scenario {
@@ -118,6 +136,9 @@ struct Scenario {
     std::vector<std::string> compare_backends;  ///< `compare`: {"network.Backend.Type": [...]}
     /// A ready-made `Backend` object (JSON) for each type in compare_backends.
     std::map<std::string, std::string> compare_backend_json;
+
+    /// `network` is what `network_json` says, so the text stands for both.
+    [[nodiscard]] bool operator==(const Scenario& other) const;
 };
 
 /// One wrong place in a scenario file.

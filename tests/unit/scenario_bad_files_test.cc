@@ -1,5 +1,5 @@
-// Every file of tests/bad is broken in one way. manifest.json says where and with which words parse_scenario
-// must complain: about that place, and about nothing else.
+// Every file of tests/bad is broken in one way. manifest.json says where and with which words
+// parse_scenario must complain: about that place, and about nothing else.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
