@@ -1,8 +1,8 @@
-// KvStore: etcd v3's semantics as a port. Implementations: the in-memory MvccStore behind a direct client
-// (tests, embedded), the same store behind simulated packets (sim/), etcd itself (real/).
+// KvStore: etcd v3's semantics as a port. Implementations: the in-memory MvccStore behind a direct
+// client (tests, embedded), the same store behind simulated packets (sim/), etcd itself (real/).
 //
-// Every call is asynchronous: the callback runs later, never inside the call. Destroying the client drops
-// its pending callbacks and its watches: none runs afterwards.
+// Every call is asynchronous: the callback runs later, never inside the call. Destroying the client
+// drops its pending callbacks and its watches: none runs afterwards.
 #pragma once
 
 #include <compare>
@@ -26,7 +26,8 @@ struct KvLeaseId {
     friend auto operator<=>(KvLeaseId, KvLeaseId) = default;
 };
 
-/// One key as stored. Shared and immutable, so that a watch event costs its thousand watchers no copy.
+/// One key as stored. Shared and immutable, so that a watch event costs its thousand watchers no
+/// copy.
 struct KeyValue {
     std::string key;
     std::string value;
@@ -57,8 +58,9 @@ struct KvDelete {
     std::string key;
 };
 
-/// If every compare holds, apply `puts` and then `deletes` at one new revision; else change nothing.
-/// On failure `current` holds the compared keys that exist (etcd's else-branch of range requests).
+/// If every compare holds, apply `puts` and then `deletes` at one new revision; else change
+/// nothing. On failure `current` holds the compared keys that exist (etcd's else-branch of range
+/// requests).
 struct KvTxn {
     std::vector<KvCompare> compares;
     std::vector<KvPut> puts;
@@ -82,8 +84,8 @@ struct KvEvent {
     KeyValuePtr entry;  ///< remove: only key and mod_revision are set, as etcd's DELETE event
 };
 
-/// What a watcher is told: the events of one or more whole revisions in order, or that the revision it
-/// asked for is compacted (then the watch is over and the caller takes a fresh range).
+/// What a watcher is told: the events of one or more whole revisions in order, or that the revision
+/// it asked for is compacted (then the watch is over and the caller takes a fresh range).
 struct KvWatchUpdate {
     Revision revision = 0;  ///< the last revision contained; resume from revision + 1
     std::vector<KvEvent> events;
@@ -101,14 +103,15 @@ class KvStore {
     /// All keys that start with `prefix`. Errors: unavailable.
     virtual void range(std::string prefix, KvCallback<KvRange> done) = 0;
 
-    /// Errors: unavailable (the outcome is then *unknown*: it may have been applied), not_found (a put
-    /// names a lease that has expired or never existed).
+    /// Errors: unavailable (the outcome is then *unknown*: it may have been applied), not_found (a
+    /// put names a lease that has expired or never existed).
     virtual void txn(KvTxn txn, KvCallback<KvTxnResult> done) = 0;
 
     /// A lease of `ttl` (whole seconds, >= 1 s, rounded up). Errors: unavailable, invalid_argument.
     virtual void grant(Duration ttl, KvCallback<KvLeaseId> done) = 0;
 
-    /// Starts the lease's time to live anew; answers the time to live. Errors: unavailable, not_found.
+    /// Starts the lease's time to live anew; answers the time to live. Errors: unavailable,
+    /// not_found.
     virtual void keep_alive(KvLeaseId lease, KvCallback<Duration> done) = 0;
 
     /// Deletes the lease and every key attached to it. Absent is success. Errors: unavailable.

@@ -1,5 +1,5 @@
-// LeaseStore: leases over a store. One implementation of the etcd flavour (store/kv_lease_store.h) serves
-// every world; a Kubernetes flavour would be another.
+// LeaseStore: leases over a store. One implementation of the etcd flavour (store/kv_lease_store.h)
+// serves every world; a Kubernetes flavour would be another.
 //
 // Every call is asynchronous; destroying the store drops pending callbacks.
 #pragma once
@@ -18,29 +18,31 @@ namespace overlab {
 /// A lease we hold, and until when it lives if we do nothing (by our own clock).
 struct HeldLease {
     LeasePtr lease;
-    Instant expires;        ///< meaningless for a reservation
+    Instant expires;  ///< meaningless for a reservation
     bool reservation = false;
 };
 
 /// The set of leases moved. Either a complete picture, or what changed since the last update.
 struct LeaseUpdate {
-    bool snapshot = false;               ///< true: `added` is the complete set; forget all others
-    std::vector<LeasePtr> added;         ///< new or changed, in store order
+    bool snapshot = false;        ///< true: `added` is the complete set; forget all others
+    std::vector<LeasePtr> added;  ///< new or changed, in store order
     std::vector<LeaseSubnet> removed;
-    std::vector<std::string> malformed;  ///< entries that are no leases: reported, otherwise ignored
+    std::vector<std::string>
+        malformed;  ///< entries that are no leases: reported, otherwise ignored
 };
 
 class LeaseStore {
    public:
     virtual ~LeaseStore() = default;
 
-    /// The network configuration's JSON text. Errors: not_found (nobody wrote one yet), unavailable.
+    /// The network configuration's JSON text. Errors: not_found (nobody wrote one yet),
+    /// unavailable.
     virtual void config(std::function<void(Result<std::string>)> done) = 0;
 
     /// A lease for `attributes.public_ip`: (1) one that carries our public address, if it fits the
-    /// configuration; (2) `previous`, if nobody holds it; (3) a seeded draw among the first 100 free
-    /// subnets. A lost race is retried with back-off (never an error). A reservation stays one.
-    /// Errors: out_of_space, unavailable.
+    /// configuration; (2) `previous`, if nobody holds it; (3) a seeded draw among the first 100
+    /// free subnets. A lost race is retried with back-off (never an error). A reservation stays
+    /// one. Errors: out_of_space, unavailable.
     virtual void acquire(const NetworkConfig& network, LeaseAttributes attributes,
                          std::optional<LeaseSubnet> previous,
                          std::function<void(Result<HeldLease>)> done) = 0;
