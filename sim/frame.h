@@ -144,6 +144,7 @@ class Frame final : public Action {
     bool checksums_final = false;       ///< transport checksums are already written (fragments)
     std::uint64_t flow_hash = 0;        ///< of the innermost packet's addresses and ports
     std::uint64_t outer_hash = 0;       ///< of the outermost packet's: what switches and NICs see
+    std::uint16_t core = 0;             ///< of the host it is in: where it was worked on last
     std::uint32_t flow_id = 0;          ///< traffic index + 1; 0: control traffic
     std::int64_t tail_ns = 0;           ///< the last byte arrives this much after the first packet
     std::int64_t sent_ns = 0;           ///< set by generators: one-way delay

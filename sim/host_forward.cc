@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t tun_queue_packets = 500;  // tun_net_init(): TUN_READQ_SIZE
 constexpr std::uint32_t esp_iv_bytes = 8;
-constexpr std::uint8_t protocol_udp = 17, protocol_esp = 50;
+constexpr std::uint8_t tcp = 6, protocol_udp = 17, protocol_esp = 50;
 
 void push_udp(Frame& frame, std::uint16_t source, std::uint16_t destination) {
     std::uint8_t* udp = frame.prepend(UdpHeader::bytes);
@@ -48,7 +48,11 @@ void SimHost::Pod::to_host(FramePtr frame) {
     frame->outer_hash = frame->flow_hash;
     Work work{.core = host_->cpu_.application_core(frame->flow_hash),
               .ready_ns = host_->engine_->now_ns()};
-    host_->charge(work, CostStage::app_send, *frame);
+    if (host_->delivering_core_ && ip_protocol(*frame) == tcp && frame->payload_bytes == 0) {
+        work.core = *host_->delivering_core_;  // tcp_send_ack(): no application has a part in it
+    } else {
+        host_->charge(work, CostStage::app_send, *frame);
+    }
     host_->charge(work, CostStage::pod_stack, *frame);
     host_->charge(work, CostStage::veth_bridge, *frame);
     host_->forward(std::move(frame), work, Origin::pod);
@@ -118,6 +122,18 @@ void SimHost::send_by(const RouteMatch& match, FramePtr packet, Work work) {
             into_tun(std::move(packet), work, match.entry.link);
             return;
     }
+}
+
+/// What a tunnel delivered goes on in `pieces` (>= 1); the first carries the work done so far. The
+/// core's queue took it in as one. Without CPU costs it makes no difference, and stays whole.
+void SimHost::forward_pieces(FramePtr packet, Work work, Origin origin, std::uint32_t pieces) {
+    if (!admit(*packet, work)) return;
+    work.admitted = true;
+    for (; pieces > 1 && cpu_.enabled(); --pieces) {
+        forward(packet->split_front(packet->segments / pieces), work, origin);
+        work.cost_ns = 0;
+    }
+    forward(std::move(packet), work, origin);
 }
 
 void SimHost::deliver_to_pod(FramePtr packet, Work work, Pod& pod) {

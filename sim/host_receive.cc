@@ -115,11 +115,13 @@ void SimHost::receive_esp(FramePtr packet, Work work, std::uint32_t outer_bytes)
         return;
     }
     charge(work, CostStage::esp_decrypt, *packet);
+    FlowMix& mix = tunnel_mix_[ip_source(*packet)];
     packet->strip(outer_bytes + esp_overhead);
     packet->trailer = packet->last_trailer = 0;
     packet->encapsulation = Encapsulation::none;
     packet->outer_hash = packet->flow_hash;
-    forward(std::move(packet), work, Origin::esp);
+    const std::uint32_t pieces = FlowMix::pieces(packet->segments, mix.note(packet->flow_hash));
+    forward_pieces(std::move(packet), work, Origin::esp, pieces);
 }
 
 void SimHost::proxy_in(FramePtr packet) {
@@ -136,7 +138,9 @@ void SimHost::proxy_in(FramePtr packet) {
         return;
     }
     decrement_ipv4_ttl(packet->data());
-    forward(std::move(packet), work, Origin::underlay);
+    work.admitted = true;                           // by the proxy's own queue
+    const std::uint32_t pieces = packet->segments;  // a TUN write is one packet; nothing joins them
+    forward_pieces(std::move(packet), work, Origin::underlay, pieces);
 }
 
 }  // namespace overlab::sim

@@ -1,6 +1,7 @@
 #include "sim/sim_host.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "models/net/bytes.h"
 #include "models/net/flow_hash.h"
@@ -57,8 +58,11 @@ PodPort& SimHost::add_pod(PodEnd& end) {
 void SimHost::set_up_pods(Ipv4Prefix subnet, std::uint32_t mtu) {
     const Ipv4Address gateway = subnet.at(1);
     if (bridge_ == no_link) {
-        bridge_ = tables_.add_host_link(
-            {.name = "cni0", .kind = TableLink::Kind::bridge, .local = gateway, .mtu = mtu, .mac = {}});
+        bridge_ = tables_.add_host_link({.name = "cni0",
+                                         .kind = TableLink::Kind::bridge,
+                                         .local = gateway,
+                                         .mtu = mtu,
+                                         .mac = {}});
     } else {
         tables_.remove_host_address(bridge_, pod_subnet_.at(1), pod_subnet_.length);
         tables_.set_host_link_mtu(bridge_, mtu);
@@ -113,8 +117,11 @@ void SimHost::receive(FramePtr frame, std::uint32_t port) {
         case to_proxy_in:
             proxy_in(std::move(frame));
             return;
-        default:
+        default: {
+            const auto outer = std::exchange(delivering_core_, frame->core);
             pods_[port - to_pod]->end().from_host(std::move(frame));
+            delivering_core_ = outer;
+        }
     }
 }
 
@@ -122,10 +129,10 @@ void SimHost::charge(Work& work, CostStage stage, const Frame& frame) {
     work.cost_ns += cpu_.charge(stage, frame);
 }
 
-/// A core's queue is full when max_backlog packets like this one wait for it.
+/// A core's queue is full when max_backlog real packets like these wait for it.
 bool SimHost::admit(const Frame& frame, const Work& work) {
-    if (!cpu_.enabled()) return true;
-    const std::int64_t limit_ns = work.cost_ns * cpu_.profile().max_backlog;
+    if (work.admitted || !cpu_.enabled()) return true;
+    const std::int64_t limit_ns = work.cost_ns * cpu_.profile().max_backlog / frame.segments;
     if (cpu_.wait_ns(work.core) <= limit_ns) return true;
     drop(DropReason::cpu_backlog, frame);
     return false;
@@ -134,6 +141,7 @@ bool SimHost::admit(const Frame& frame, const Work& work) {
 void SimHost::finish(FramePtr frame, Work work, std::uint32_t resume) {
     if (!admit(*frame, work)) return;
     const std::int64_t done_ns = cpu_.book(work.core, work.ready_ns, work.cost_ns);
+    frame->core = static_cast<std::uint16_t>(work.core);
     frame->tail_ns = 0;  // the whole aggregate has been worked on
     if (done_ns == engine_->now_ns()) {
         receive(std::move(frame), resume);

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "models/base/flat_hash.h"
+#include "models/cost/flow_mix.h"
 #include "models/forwarding/tables.h"
 #include "sim/host_cpu.h"
 #include "sim/host_socket.h"
@@ -113,6 +114,7 @@ class SimHost final : public FrameSink, public HostSockets {
         std::int64_t cost_ns = 0;
         unsigned core = 0;
         std::int64_t ready_ns = 0;
+        bool admitted = false;  ///< already let into the core's queue
     };
     enum class Origin : std::uint8_t {
         pod,       ///< entered by the bridge
@@ -141,6 +143,7 @@ class SimHost final : public FrameSink, public HostSockets {
 
     // host_forward.cc: decide and encapsulate
     void forward(FramePtr packet, Work work, Origin origin);
+    void forward_pieces(FramePtr packet, Work work, Origin origin, std::uint32_t pieces);
     void deliver_to_pod(FramePtr packet, Work work, Pod& pod);
     void into_vxlan(FramePtr packet, Work work, const RouteMatch& match);
     void into_tun(FramePtr packet, Work work, LinkIndex link);
@@ -178,6 +181,8 @@ class SimHost final : public FrameSink, public HostSockets {
     FlatHash<std::uint32_t, std::uint32_t> path_mtus_;
     FlatHash<std::uint32_t, std::uint32_t> esp_sequence_;  ///< by outbound SPI
     Reassembler reassembler_;
+    std::map<Ipv4Address, FlowMix> tunnel_mix_;  ///< flows in the ESP tunnel from a peer
+    std::optional<unsigned> delivering_core_;    ///< while a pod takes a packet
     std::map<std::uint32_t, std::function<void(FramePtr, Endpoint)>> sockets_;
     std::uint16_t next_ip_id_ = 1;
     std::array<std::uint64_t, static_cast<std::size_t>(DropReason::count)> drops_{};
