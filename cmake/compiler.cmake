@@ -15,6 +15,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     target_compile_options(overlab_flags INTERFACE -Wno-restrict)
 endif()
 
+# clang sees libstdc++ 12 use its own deprecated std::get_temporary_buffer in std::stable_sort.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(overlab_flags INTERFACE -Wno-deprecated-declarations)
+endif()
+
 option(OVERLAB_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 if(OVERLAB_SANITIZE)
     target_compile_options(overlab_flags INTERFACE
