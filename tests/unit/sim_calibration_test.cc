@@ -8,67 +8,18 @@
 #include <string>
 #include <vector>
 
-#include "models/lease/network_config.h"
-#include "sim/world.h"
-#include "tests/support/catch.h"
+#include "tests/support/two_hosts.h"
 
 namespace overlab {
 namespace {
 
-struct Experiment {
-    const char* profile = "infrabuilder-2024";
-    const char* backend = "vxlan";
-    std::uint64_t link_bps = 40'000'000'000;
-    std::uint32_t mtu = 9000;
-};
-
-/// Two hosts and the store's on one switch, a pod on each; 0.25 us a link.
-Scenario two_hosts(const Experiment& experiment) {
-    Scenario scenario;
-    scenario.name = "calibration";
-    const std::string secret = std::string(experiment.backend) == "ipsec"
-                                   ? fmt::format(R"(, "PSK": "{:096d}")", 7)
-                                   : std::string();
-    scenario.network_json =
-        fmt::format(R"({{"Network": "10.244.0.0/16", "Backend": {{"Type": "{}"{}}}}})",
-                    experiment.backend, secret);
-    scenario.network = parse_network_config(scenario.network_json).config;
-    Underlay& underlay = scenario.underlay;
-    underlay.address_pool = Ipv4Prefix::of({0xc0000200}, 24);  // 192.0.2.0/24
-    underlay.nodes = {{.name = "h1", .address = {}},
-                      {.name = "h2", .address = {}},
-                      {.name = "store", .address = {}, .runs_node = false},
-                      {.name = "sw", .kind = UnderlayNode::Kind::switch_, .address = {}}};
-    for (std::size_t end = 0; end < 3; ++end) {
-        underlay.links.push_back({.name = underlay.nodes[end].name + "--sw",
-                                  .a = end,
-                                  .b = 3,
-                                  .rate_bps = experiment.link_bps,
-                                  .delay = nanoseconds(250),
-                                  .queue_bytes = 4'000'000,
-                                  .mtu = experiment.mtu});
-    }
-    scenario.store.host = 2;
-    scenario.pods = {{.name = "client", .host = 0}, {.name = "server", .host = 1}};
-    scenario.sim.cost_profile = experiment.profile;
-    return scenario;
-}
-
-FlowReport run_traffic(Scenario scenario, TrafficSpec traffic, Duration length) {
-    traffic.name = "flow";
-    traffic.from = 0;
-    traffic.to = 1;
-    traffic.start = seconds(1);
-    scenario.traffic = {traffic};
-    scenario.duration = seconds(1) + length;
-    const Result<RunReport> report = sim::run(scenario, {});
-    REQUIRE(report);
-    return report->flows.at(0);
-}
+using test::Experiment;
+using test::run_flow;
+using test::two_hosts;
 
 double tcp_gbps(const Experiment& experiment, unsigned streams) {
     TrafficSpec tcp{.kind = TrafficSpec::Kind::tcp, .stop = {}, .streams = streams};
-    const FlowReport flow = run_traffic(two_hosts(experiment), tcp, milliseconds(300));
+    const FlowReport flow = run_flow(two_hosts(experiment), tcp, milliseconds(300)).flows.at(0);
     return static_cast<double>(flow.steady_goodput_bps) / 1e9;
 }
 
@@ -123,7 +74,7 @@ TEST_CASE("simulated round trips are within 10 percent of ONCache's") {
                                     .backend = backend,
                                     .link_bps = 100'000'000'000,
                                     .mtu = 1500};
-        const FlowReport flow = run_traffic(two_hosts(experiment), ping, milliseconds(20));
+        const FlowReport flow = run_flow(two_hosts(experiment), ping, milliseconds(20)).flows.at(0);
         return static_cast<double>(flow.latency.p50_ns) / 1000;
     };
     const double plain = p50_us("host-gw"), overlay = p50_us("vxlan");
