@@ -24,11 +24,12 @@ struct HeldLease {
 
 /// The set of leases moved. Either a complete picture, or what changed since the last update.
 struct LeaseUpdate {
-    bool snapshot = false;        ///< true: `added` is the complete set; forget all others
-    std::vector<LeasePtr> added;  ///< new or changed, in store order
-    std::vector<LeaseSubnet> removed;
-    std::vector<std::string>
-        malformed;  ///< entries that are no leases: reported, otherwise ignored
+    bool snapshot = false;             ///< true: `added` is the complete set; forget all others
+    std::vector<LeasePtr> added;       ///< new or changed, in store order
+    std::vector<LeaseSubnet> removed;  ///< may name leases that were never added
+    /// Entries that are no leases: reported, otherwise ignored. A lease that was rewritten as one
+    /// is in `removed` too, since a snapshot would not hold it.
+    std::vector<std::string> malformed;
 };
 
 class LeaseStore {

@@ -100,18 +100,16 @@ void LeaseWatch::changed(const KvWatchUpdate& update) {
     next_ = std::max(next_, update.revision + 1);
     LeaseUpdate out;
     for (const KvEvent* event : last_events(update)) {
+        if (event->type == KvEvent::Type::put) {
+            const auto lease = decoder_.decode(event->entry);
+            if (lease) {
+                out.added.push_back(*lease);
+                continue;
+            }
+            // A snapshot would not show this lease any more, so the changes must not either.
+            out.malformed.push_back(lease.error().what);
+        }
         const auto subnet = parse_lease_key(lease_key_part(event->entry->key));
-        if (event->type == KvEvent::Type::remove) {
-            if (subnet) out.removed.push_back(*subnet);
-            continue;
-        }
-        const auto lease = decoder_.decode(event->entry);
-        if (lease) {
-            out.added.push_back(*lease);
-            continue;
-        }
-        out.malformed.push_back(lease.error().what);
-        // A snapshot would not show this lease any more, so the changes must not either.
         if (subnet) out.removed.push_back(*subnet);
     }
     if (!out.added.empty() || !out.removed.empty() || !out.malformed.empty())

@@ -48,22 +48,21 @@ const Result<KvWatchUpdate>& LocalKvServer::changes_for(const Watcher& watcher) 
 }
 
 void LocalKvServer::notify_all() {
-    // By ascending id rather than by iterator: a callback may add and remove watches, its own too.
     for (auto at = watchers_.begin(); at != watchers_.end();) {
-        const KvWatchId id = at->first;
         Watcher& watcher = at->second;
-        const bool compacted = watcher.next < store_.compacted();
-        if (compacted || watcher.next <= store_.revision()) {
-            const Result<KvWatchUpdate> update = changes_for(watcher);
-            const Send send = watcher.send;
-            if (update) {
-                watcher.next = update->revision + 1;
-            } else {
-                watchers_.erase(at);
-            }
-            if (!update || !update->events.empty()) send(update);
+        if (watcher.next > store_.revision() && watcher.next >= store_.compacted()) {
+            ++at;
+            continue;
         }
-        at = watchers_.upper_bound(id);
+        const Result<KvWatchUpdate>& update = changes_for(watcher);
+        if (!update) {
+            watcher.send(update);
+            at = watchers_.erase(at);
+            continue;
+        }
+        watcher.next = update->revision + 1;
+        if (!update->events.empty()) watcher.send(update);
+        ++at;
     }
 }
 
