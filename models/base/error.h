@@ -43,7 +43,7 @@ using Result = std::expected<T, Error>;
 #define OVERLAB_TRY_CAT2(a, b) a##b
 #define OVERLAB_TRY_CAT(a, b) OVERLAB_TRY_CAT2(a, b)
 #define OVERLAB_TRY(decl, expr) OVERLAB_TRY_IMPL(OVERLAB_TRY_CAT(try_result_, __LINE__), decl, expr)
-#define OVERLAB_TRY_IMPL(tmp, decl, expr)                             \
-    auto tmp = (expr);                                                \
+#define OVERLAB_TRY_IMPL(tmp, decl, expr)                            \
+    auto tmp = (expr);                                               \
     if (!tmp) return std::unexpected<::overlab::Error>(tmp.error()); \
     decl = std::move(*tmp)

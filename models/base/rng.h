@@ -1,5 +1,5 @@
-// Random numbers that are the same on every machine: one named stream per entity and purpose, so that
-// adding a host never shifts another host's draws. xoshiro256** seeded by splitmix64 from
+// Random numbers that are the same on every machine: one named stream per entity and purpose, so
+// that adding a host never shifts another host's draws. xoshiro256** seeded by splitmix64 from
 // (seed, FNV-1a of the name). Integer draws only: std distributions differ between libraries.
 #pragma once
 
@@ -20,7 +20,8 @@ class Rng {
     /// Uniform in [0, bound); bound > 0. Unbiased (Lemire's multiply and reject).
     std::uint64_t below(std::uint64_t bound);
 
-    /// True with probability numerator/denominator (0 <= numerator <= denominator, denominator > 0).
+    /// True with probability numerator/denominator (0 <= numerator <= denominator, denominator >
+    /// 0).
     bool chance(std::uint64_t numerator, std::uint64_t denominator);
 
    private:
