@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace overlab {
@@ -11,18 +10,20 @@ namespace {
 
 constexpr std::size_t longest_message = 1000;
 
-/// Printable and on one line, whatever text of the user's was quoted in it.
-std::string one_paragraph(const std::string& message) {
-    std::string line;
-    for (const char c : message) {
-        if (line.size() == longest_message) return line + "...";
-        const auto byte = static_cast<unsigned char>(c);
-        line += byte < 0x20 || byte == 0x7f ? ' ' : c;
-    }
-    return line;
+std::string shortened(std::string message) {
+    if (message.size() > longest_message)
+        message.replace(longest_message, std::string::npos, "...");
+    return one_line(std::move(message));
 }
 
 }  // namespace
+
+std::string one_line(std::string text) {
+    for (char& c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    }
+    return text;
+}
 
 std::size_t ProblemList::add_file(std::string name) {
     files_.push_back(std::move(name));
@@ -30,11 +31,11 @@ std::size_t ProblemList::add_file(std::string name) {
 }
 
 void ProblemList::problem(const std::string& pointer, Place place, const std::string& message) {
-    problems_.push_back({place, pointer, one_paragraph(message)});
+    problems_.push_back({place, problems_.size(), pointer, shortened(message)});
 }
 
 void ProblemList::warning(const std::string& pointer, Place place, const std::string& message) {
-    warnings_.push_back({place, pointer, one_paragraph(message)});
+    warnings_.push_back({place, warnings_.size(), pointer, shortened(message)});
 }
 
 std::vector<Problem> ProblemList::problems() const { return in_order(problems_); }
@@ -42,7 +43,7 @@ std::vector<Problem> ProblemList::problems() const { return in_order(problems_);
 std::vector<Problem> ProblemList::warnings() const { return in_order(warnings_); }
 
 std::vector<Problem> ProblemList::in_order(std::vector<Entry> entries) const {
-    std::ranges::stable_sort(entries, {}, &Entry::place);
+    std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.place, e.number); });
     std::vector<Problem> list;
     for (Entry& entry : entries) {
         if (list.size() == max_problems) break;

@@ -13,6 +13,9 @@ namespace overlab {
 
 inline constexpr std::size_t max_problems = 20;
 
+/// Printable and on one line, whatever text of the user's is quoted in it.
+[[nodiscard]] std::string one_line(std::string text);
+
 class ProblemList {
    public:
     /// The index of a file to be used in places; the first is the scenario itself.
@@ -32,6 +35,7 @@ class ProblemList {
    private:
     struct Entry {
         Place place;
+        std::size_t number = 0;  ///< in the order of reporting
         std::string pointer, message;
     };
     [[nodiscard]] std::vector<Problem> in_order(std::vector<Entry> entries) const;

@@ -216,7 +216,7 @@ std::string Problem::to_string() const {
     std::string where = file;
     if (line > 0) where += fmt::format(":{}:{}", line, column);
     if (!pointer.empty()) where += fmt::format(": {}", pointer);
-    return fmt::format("{}: {}", where, message);
+    return one_line(fmt::format("{}: {}", where, message));
 }
 
 ParsedScenario parse_scenario(std::string_view text, const std::string& file,
