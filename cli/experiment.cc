@@ -67,7 +67,7 @@ Result<MachineFacts> machine_facts(const ExperimentOptions& options, const Scena
 Result<void> write_files(const ExperimentResult& result, const std::string& json,
                          ResultDirectory& directory) {
     const std::string summary =
-        comparison_text(compare(result.runs), {}) + expectations_text(result, false);
+        comparison_text(compare(result.runs), {}) + expectations_text(result, false, Listed::all);
     const std::map<const char*, std::string> files{
         {"result.json", json}, {"flows.csv", flows_csv(result.runs)}, {"summary.txt", summary}};
     for (const auto& [name, text] : files) {
@@ -78,6 +78,8 @@ Result<void> write_files(const ExperimentResult& result, const std::string& json
 
 void print_tables(const ExperimentResult& result, const std::vector<Problem>& warnings,
                   Selection selection) {
+    // A comparison's table is what counts; the folder has the whole list.
+    const Listed listed = selection == Selection::own ? Listed::all : Listed::unmet;
     TableOptions options{.colour = wants_colour(Stream::output)};
     if (is_terminal(Stream::output)) options.width = terminal_width(Stream::output);
     if (selection == Selection::own && result.runs.size() == 1) {
@@ -85,7 +87,7 @@ void print_tables(const ExperimentResult& result, const std::vector<Problem>& wa
     }
     fmt::print("{}", comparison_text(compare(result.runs), options));
     for (const Problem& warning : warnings) fmt::print("  {}\n", warning.to_string());
-    fmt::print("{}", expectations_text(result, options.colour));
+    fmt::print("{}", expectations_text(result, options.colour, listed));
 }
 
 int exit_code_of(const ExperimentResult& result) {

@@ -6,12 +6,10 @@ namespace overlab::cli {
 
 void add_format_option(CLI::App& command, Format& format) {
     command
-        .add_option("--format", format,
-                    "table, or json: one document on standard output and nothing else")
+        .add_option("--format", format, "json: one document on standard output and nothing else")
         ->transform(CLI::CheckedTransformer(
             std::map<std::string, Format>{{"table", Format::table}, {"json", Format::json}}))
-        ->type_name("FORMAT")
-        ->default_str("table");
+        ->option_text("table|json (default: table)");
 }
 
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
@@ -19,29 +17,28 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
         .add_option("scenario", options.scenario_file,
                     "scenario file (JSON; scenarios/schema.json describes it)")
         ->required()
-        ->type_name("SCENARIO");
+        ->option_text("SCENARIO");
     command
         .add_option("--backend", options.backends, "only these backends: vxlan,host-gw or repeated")
         ->delimiter(',')
         ->expected(1)
         ->take_all()
-        ->type_name("NAME");
+        ->option_text("NAME");
     command.add_option("--seed", options.seed, "instead of the scenario's seed")
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
-        ->type_name("N");
+        ->option_text("N");
     command.add_option("--runs", options.runs, "runs a backend, each with the next seed")
         ->check(CLI::Range(1U, max_runs))
-        ->type_name("N")
-        ->capture_default_str();
+        ->option_text("N (default: 1)");
     add_format_option(command, options.format);
     command
         .add_option("--out", options.out,
                     "result folder (default: overlab-out/NAME OF THE SCENARIO)")
-        ->type_name("DIR");
+        ->option_text("DIR");
     command.add_flag("--capture", options.capture, "also write a pcapng file for every link");
     command.add_option("--jobs", options.jobs, "runs at a time (default: one a core; at most two)")
         ->check(CLI::Range(1U, 1024U))
-        ->type_name("N");
+        ->option_text("N");
     command.add_flag("--no-progress", options.no_progress, "no progress line on the terminal");
 }
 

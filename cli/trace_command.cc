@@ -31,24 +31,21 @@ constexpr std::uint32_t largest_packet = 65535;
 void declare_options(CLI::App& command, TraceOptions& options) {
     command.add_option("scenario", options.scenario_file, "scenario file")
         ->required()
-        ->type_name("SCENARIO");
+        ->option_text("SCENARIO");
     command.add_option("--from", options.packet.from, "pod that sends")
         ->required()
-        ->type_name("POD");
+        ->option_text("POD");
     command.add_option("--to", options.packet.to, "pod that is to receive")
         ->required()
-        ->type_name("POD");
+        ->option_text("POD");
     command.add_option("--backend", options.backend, "instead of the scenario's own")
-        ->type_name("NAME");
-    command.add_option("--seed", options.seed, "instead of the scenario's seed")->type_name("N");
+        ->option_text("NAME");
+    command.add_option("--seed", options.seed, "instead of the scenario's seed")->option_text("N");
     command.add_option("--size", options.packet.size_bytes, "bytes of the IP packet")
         ->check(CLI::Range(smallest_packet, largest_packet))
-        ->type_name("BYTES")
-        ->capture_default_str();
-    command
-        .add_flag("--df,!--no-df", options.packet.dont_fragment,
-                  "whether the packet must not be fragmented")
-        ->default_str("--df");
+        ->option_text("BYTES (default: 84)");
+    command.add_flag("--df,!--no-df", options.packet.dont_fragment,
+                     "whether fragmenting the packet is forbidden (default: it is)");
     add_format_option(command, options.format);
 }
 

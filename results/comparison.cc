@@ -35,8 +35,12 @@ bool better_than(const Estimate& a, const Estimate& b, ComparisonColumn::Better 
     return better == ComparisonColumn::Better::higher ? a.mean > b.mean : a.mean < b.mean;
 }
 
+/// Within both intervals, or too little apart for anybody to care.
 bool indistinguishable(const Estimate& a, const Estimate& b) {
-    return std::abs(a.mean - b.mean) <= a.half_width + b.half_width;
+    constexpr double negligible = 0.001;
+    const double apart = std::abs(a.mean - b.mean);
+    return apart <= a.half_width + b.half_width ||
+           apart <= negligible * std::max(std::abs(a.mean), std::abs(b.mean));
 }
 
 /// Marks column `index`: the best, whoever is as good, and the others' distance to it.

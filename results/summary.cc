@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <numeric>
 #include <ranges>
 #include <utility>
@@ -77,15 +78,19 @@ std::string latency_text(const FlowReport& flow, std::int64_t ns) {
                                    : format_quantity(static_cast<double>(ns), Unit::nanoseconds);
 }
 
+/// Names first, aligned left, then numbers.
+std::vector<TableCell> headings(std::initializer_list<const char*> names, std::initializer_list<const char*> numbers) {
+    std::vector<TableCell> row;
+    for (const char* name : names) row.push_back({.text = name, .style = CellStyle::heading, .left = true});
+    for (const char* number : numbers) row.push_back({.text = number, .style = CellStyle::heading});
+    return row;
+}
+
 Table flow_table(const RunReport& run) {
     Table table;
-    std::vector<TableCell> heading;
-    for (const char* title : {"flow", "kind", "from -> to", "goodput", "loss", "latency\np50",
-                              "latency\np99", "first\ndelivery", "segments\nsent again"}) {
-        heading.push_back({title, CellStyle::heading});
-    }
-    table.add_row(std::move(heading));
-    for (const FlowReport& flow : run.flows) {
+    table.add_row(headings({"flow", "kind", "from -> to"}, {"goodput", "loss", "latency\np50", "latency\np99",
+                           "first\ndelivery", "segments\nsent again"}));
+    for (const FlowReport& flow : run.flows | std::views::take(max_listed)) {
         const bool dead = flow.first_delivery_ns < 0;
         table.add_row(
             {{flow.name},
@@ -103,12 +108,7 @@ Table flow_table(const RunReport& run) {
 
 Table host_table(const RunReport& run) {
     Table table;
-    std::vector<TableCell> heading;
-    for (const char* title :
-         {"host", "lease", "pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}) {
-        heading.push_back({title, CellStyle::heading});
-    }
-    table.add_row(std::move(heading));
+    table.add_row(headings({"host", "lease"}, {"pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}));
     for (const HostReport& host : run.hosts | std::views::take(max_listed)) {
         const std::int64_t cpu =
             std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
@@ -170,21 +170,27 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
 }
 
 std::string run_text(const RunReport& run, const TableOptions& options) {
+    const auto cut = [](std::size_t count, const char* what) {
+        return count <= max_listed ? std::string() : fmt::format("and {} more {}\n", count - max_listed, what);
+    };
     std::string out;
-    if (!run.flows.empty()) out += flow_table(run).render(options) + "\n";
-    if (!run.hosts.empty()) out += host_table(run).render(options);
-    if (run.hosts.size() > max_listed)
-        out += fmt::format("and {} more hosts\n", run.hosts.size() - max_listed);
+    if (!run.flows.empty()) {
+        out += flow_table(run).render(options) + cut(run.flows.size(), "flows in flows.csv") + "\n";
+    }
+    out += host_table(run).render(options) + cut(run.hosts.size(), "hosts in result.json");
     return out;
 }
 
-std::string expectations_text(const ExperimentResult& result, bool colour) {
+std::string expectations_text(const ExperimentResult& result, bool colour, Listed listed) {
     if (result.expectations.empty()) return {};
-    std::string out = "\nexpectations:\n";
+    std::string lines;
+    std::size_t met = 0;
     for (const ExpectationOutcome& outcome : result.expectations) {
-        out += expectation_line(outcome, result.seeds.size() > 1, colour);
+        met += outcome.met ? 1 : 0;
+        if (outcome.met && listed == Listed::unmet) continue;
+        lines += expectation_line(outcome, result.seeds.size() > 1, colour);
     }
-    return out;
+    return fmt::format("\nexpectations: {} of {} met\n{}", met, result.expectations.size(), lines);
 }
 
 }  // namespace overlab

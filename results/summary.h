@@ -1,6 +1,7 @@
 // Summaries for people: what `compare` and `run` print and what summary.txt holds.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "results/comparison.h"
@@ -18,7 +19,10 @@ namespace overlab {
 /// One run in detail: its flows and its hosts' figures.
 [[nodiscard]] std::string run_text(const RunReport& run, const TableOptions& options);
 
-/// `ok` or `FAILED` for each expectation with what was measured; empty without expectations.
-[[nodiscard]] std::string expectations_text(const ExperimentResult& result, bool colour);
+enum class Listed : std::uint8_t { all, unmet };
+
+/// How many expectations are met, then a line for each, or for each that is not: `ok` or `FAILED` with what
+/// was measured. Empty without expectations.
+[[nodiscard]] std::string expectations_text(const ExperimentResult& result, bool colour, Listed listed);
 
 }  // namespace overlab

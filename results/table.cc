@@ -89,6 +89,10 @@ std::vector<Table::ColumnWidth> Table::widths() const {
     return widths;
 }
 
+bool Table::is_left(std::size_t column) const {
+    return column == 0 || rows_.front()[column].left;
+}
+
 std::size_t Table::total_width() const {
     std::size_t total = 0;
     for (const ColumnWidth& width : widths()) total += width.all + gap.size();
@@ -103,6 +107,7 @@ Table Table::transposed() const {
             TableCell cell = source[column];
             std::ranges::replace(cell.text, '\n', ' ');
             if (column > 0 && row.empty()) cell.style = CellStyle::plain;
+            cell.left = false;
             row.push_back(std::move(cell));
         }
         turned.add_row(std::move(row));
@@ -127,7 +132,7 @@ std::string Table::render_heading(const std::vector<ColumnWidth>& widths, bool c
             if (i > 0) out += gap;
             const std::string padding = spaces(widths[i].all, text);
             const std::string painted_text = painted(text, CellStyle::heading, colour);
-            out += i == 0 ? painted_text + padding : padding + painted_text;
+            out += is_left(i) ? painted_text + padding : padding + painted_text;
         }
         end_line(out);
     }
@@ -152,7 +157,7 @@ std::string Table::render(const TableOptions& options) const {
             const TableCell& cell = rows_[r][i];
             const std::string padding = spaces(columns[i].text, cell.text);
             const std::string text = painted(cell.text + cell.mark, cell.style, options.colour);
-            out += i == 0 ? text + padding : padding + text;
+            out += is_left(i) ? text + padding : padding + text;
             out += spaces(columns[i].mark, cell.mark);
         }
         end_line(out);

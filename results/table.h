@@ -16,7 +16,8 @@ enum class CellStyle : std::uint8_t { plain, heading, best, bad };
 struct TableCell {
     std::string text;  ///< one line; headings may have '\n'
     CellStyle style = CellStyle::plain;
-    std::string mark;  ///< stands right of the text, marks below marks and texts below texts
+    std::string mark;   ///< stands right of the text, marks below marks and texts below texts
+    bool left = false;  ///< of a heading: its column is aligned left, as the first always is
 };
 
 struct TableOptions {
@@ -24,7 +25,7 @@ struct TableOptions {
     std::size_t width = 100;  ///< a wider table is turned over; 0: any width
 };
 
-/// The first column is aligned left, the others right. The first row given is the heading.
+/// Columns are aligned right but for the first. The first row given is the heading.
 class Table {
    public:
     /// CHECK: every row has as many cells as the first.
@@ -41,6 +42,7 @@ class Table {
         std::size_t text = 0, mark = 0, all = 0;
     };
     [[nodiscard]] std::vector<ColumnWidth> widths() const;
+    [[nodiscard]] bool is_left(std::size_t column) const;
     [[nodiscard]] std::size_t total_width() const;
     [[nodiscard]] std::string render_heading(const std::vector<ColumnWidth>& widths,
                                              bool colour) const;

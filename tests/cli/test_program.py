@@ -17,6 +17,8 @@ import unittest
 
 PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "overlab").resolve()
 
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+
 # Small on purpose: two hosts, little traffic, a few milliseconds of wall time.
 SCENARIO = {
     "overlab": 1,
@@ -67,7 +69,8 @@ class ProgramTest(unittest.TestCase):
 
 class HelpTest(ProgramTest):
     def test_every_command_has_help_with_an_example(self):
-        commands = re.findall(r"^  ([a-z]+) ", self.overlab("--help").stdout.split("Subcommands:")[1], re.MULTILINE)
+        commands = re.findall(r"^  ([a-z]+) ", self.overlab("--help").stdout.split("Subcommands:")[1].split("Example:")[0],
+                              re.MULTILINE)
         self.assertEqual(commands, ["run", "compare", "trace", "version"])
         for command in commands:
             done = self.overlab(command, "--help")
@@ -109,6 +112,16 @@ class BadInputTest(ProgramTest):
             with self.subTest(name=name):
                 self.assert_unusable(self.overlab("run", name), *parts)
 
+    def test_every_broken_file_of_the_collection(self):
+        listed = [entry["file"] for entry in json.loads((TESTS / "bad/manifest.json").read_text(encoding="utf-8"))]
+        self.assertGreaterEqual(len(listed), 60)
+        for name in listed:
+            with self.subTest(file=name):
+                done = self.overlab("run", str(TESTS / "bad" / name))
+                self.assert_unusable(done)
+                for line in done.stderr.splitlines():
+                    self.assertRegex(line, rf"^{re.escape(str(TESTS))}/bad/[^:]+:\d+:\d+: (/[^:]*: )?\S")
+
     def test_problems_are_one_json_document_on_request(self):
         self.write("bad.json", with_changes(durration="2s"))
 
@@ -138,7 +151,7 @@ class RunTest(ProgramTest):
 
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"(?s)backend.*host-gw.*vxlan")
-        self.assertIn("ok      vxlan: bulk goodput_bps", done.stdout)
+        self.assertIn("expectations: 2 of 2 met\n", done.stdout)
         self.assertIn(str(self.folder / "overlab-out/pair"), done.stdout)
         self.assertEqual(done.stderr, "")
         self.assertEqual(sorted(os.listdir(self.folder / "overlab-out/pair")),

@@ -70,6 +70,15 @@ TEST_CASE("The best goodput is the highest, the best latency the lowest") {
     REQUIRE_FALSE(cell(comparison, "vxlan", "bulk.goodput").best);
 }
 
+TEST_CASE("Differences below a thousandth are no differences") {
+    const Comparison comparison = compare(
+        {run("vxlan", 9'000'000, 80), run("host-gw", 9'008'000, 60), run("udp", 8'900'000, 90)});
+
+    REQUIRE(cell(comparison, "vxlan", "bulk.goodput").best);
+    REQUIRE(cell(comparison, "host-gw", "bulk.goodput").best);
+    REQUIRE_FALSE(cell(comparison, "udp", "bulk.goodput").best);
+}
+
 TEST_CASE("Nobody is best in a column where all are alike") {
     const Comparison comparison = compare({run("vxlan", 9'000, 80), run("host-gw", 9'000, 60)});
 

@@ -62,3 +62,16 @@ TEST_CASE("Width counts code points, not bytes") {
     REQUIRE(overlab::display_width("84.3 µs ± 2") == 11);
     REQUIRE(overlab::display_width("") == 0);
 }
+
+TEST_CASE("A column of names is aligned left on request") {
+    Table table;
+    table.add_row({{"flow"}, {.text = "kind", .left = true}, {"goodput"}});
+    table.add_row({{"bulk"}, {"tcp"}, {"1 Gbit/s"}});
+    table.add_row({{"rtt"}, {"request_response"}, {"-"}});
+
+    REQUIRE(table.render({}) ==
+            "flow  kind               goodput\n"
+            "────────────────────────────────\n"
+            "bulk  tcp               1 Gbit/s\n"
+            "rtt   request_response         -\n");
+}
