@@ -3,10 +3,10 @@
 //
 // One row a backend, one column a metric; a cell is a mean over the seeds with its 95 % confidence
 // interval. The best of a column is the one with the best mean; whoever's difference to it is
-// within the two intervals, or less than a thousandth, is as good. Wire overhead is the share of the bulk flows' bytes on their
-// first link that was not payload: goodput is at most the line rate times what is left. Latency
-// columns are round trips of request_response flows. Scenarios with many flows of a kind get one
-// column for all of them.
+// within the two intervals, or less than a thousandth, is as good. Wire overhead is the share of
+// the bulk flows' bytes on their first link that was not payload: goodput is at most the line rate
+// times what is left. Latency columns are round trips of request_response flows. Scenarios with
+// many flows of a kind get one column for all of them.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <numeric>
 #include <ranges>
+#include <string_view>
 #include <utility>
 
 #include "results/units.h"
@@ -48,13 +49,21 @@ Table comparison_table(const Comparison& comparison) {
     return table;
 }
 
+/// The reason without the backend's name, which stands before it.
+std::string_view reason_of(std::string_view why, const std::string& backend) {
+    const std::string prefix = backend + ": ";
+    if (why.starts_with(prefix)) why.remove_prefix(prefix.size());
+    return why;
+}
+
 std::string unreachable_text(const Comparison& comparison) {
     if (comparison.unreachable.empty()) return {};
     std::string out = "\nunreachable pairs:\n";
     std::size_t listed = 0;
     for (const auto& [backend, pair] : comparison.unreachable) {
         if (++listed > max_listed) break;
-        out += fmt::format("  {}: {} -> {}: {}\n", backend, pair.from, pair.to, pair.why);
+        out += fmt::format("  {}: {} -> {}: {}\n", backend, pair.from, pair.to,
+                           reason_of(pair.why, backend));
     }
     if (comparison.unreachable.size() > max_listed) {
         out += fmt::format("  and {} more in result.json\n",
@@ -79,17 +88,20 @@ std::string latency_text(const FlowReport& flow, std::int64_t ns) {
 }
 
 /// Names first, aligned left, then numbers.
-std::vector<TableCell> headings(std::initializer_list<const char*> names, std::initializer_list<const char*> numbers) {
+std::vector<TableCell> headings(std::initializer_list<const char*> names,
+                                std::initializer_list<const char*> numbers) {
     std::vector<TableCell> row;
-    for (const char* name : names) row.push_back({.text = name, .style = CellStyle::heading, .left = true});
+    for (const char* name : names)
+        row.push_back({.text = name, .style = CellStyle::heading, .left = true});
     for (const char* number : numbers) row.push_back({.text = number, .style = CellStyle::heading});
     return row;
 }
 
 Table flow_table(const RunReport& run) {
     Table table;
-    table.add_row(headings({"flow", "kind", "from -> to"}, {"goodput", "loss", "latency\np50", "latency\np99",
-                           "first\ndelivery", "segments\nsent again"}));
+    table.add_row(
+        headings({"flow", "kind", "from -> to"}, {"goodput", "loss", "latency\np50", "latency\np99",
+                                                  "first\ndelivery", "segments\nsent again"}));
     for (const FlowReport& flow : run.flows | std::views::take(max_listed)) {
         const bool dead = flow.first_delivery_ns < 0;
         table.add_row(
@@ -108,7 +120,8 @@ Table flow_table(const RunReport& run) {
 
 Table host_table(const RunReport& run) {
     Table table;
-    table.add_row(headings({"host", "lease"}, {"pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}));
+    table.add_row(headings({"host", "lease"},
+                           {"pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}));
     for (const HostReport& host : run.hosts | std::views::take(max_listed)) {
         const std::int64_t cpu =
             std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
@@ -171,7 +184,8 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
 
 std::string run_text(const RunReport& run, const TableOptions& options) {
     const auto cut = [](std::size_t count, const char* what) {
-        return count <= max_listed ? std::string() : fmt::format("and {} more {}\n", count - max_listed, what);
+        return count <= max_listed ? std::string()
+                                   : fmt::format("and {} more {}\n", count - max_listed, what);
     };
     std::string out;
     if (!run.flows.empty()) {

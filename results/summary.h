@@ -21,8 +21,9 @@ namespace overlab {
 
 enum class Listed : std::uint8_t { all, unmet };
 
-/// How many expectations are met, then a line for each, or for each that is not: `ok` or `FAILED` with what
-/// was measured. Empty without expectations.
-[[nodiscard]] std::string expectations_text(const ExperimentResult& result, bool colour, Listed listed);
+/// How many expectations are met, then a line for each, or for each that is not: `ok` or `FAILED`
+/// with what was measured. Empty without expectations.
+[[nodiscard]] std::string expectations_text(const ExperimentResult& result, bool colour,
+                                            Listed listed);
 
 }  // namespace overlab

@@ -89,9 +89,7 @@ std::vector<Table::ColumnWidth> Table::widths() const {
     return widths;
 }
 
-bool Table::is_left(std::size_t column) const {
-    return column == 0 || rows_.front()[column].left;
-}
+bool Table::is_left(std::size_t column) const { return column == 0 || rows_.front()[column].left; }
 
 std::size_t Table::total_width() const {
     std::size_t total = 0;

@@ -123,7 +123,7 @@ TEST_CASE("The printed comparison marks the best and lists unreachable pairs and
     RunReport broken = run("host-gw", 0, 0);
     broken.converged_ns = -1;
     broken.flows = {tcp_flow("bulk", 0)};
-    broken.unreachable = {{"h1", "h3", "peer behind a router"}};
+    broken.unreachable = {{"h1", "h3", "host-gw: peer behind a router"}};
     broken.warnings = {"captures are cut"};
     const Comparison comparison = compare({run("vxlan", 9'090'000'000, 84'000), broken});
 
