@@ -150,6 +150,8 @@ TEST_CASE("mutated files are scenarios or problems with a place and a message") 
                 RC_ASSERT(problem.line >= 1);
                 RC_ASSERT(problem.file != "x.json" || problem.line <= lines);
                 RC_ASSERT(problem.column >= 1);
+                // Said only of schema keywords that have no words of their own.
+                RC_ASSERT(problem.message.find("scenario schema") == std::string::npos);
                 RC_ASSERT(problem.pointer.empty() || problem.pointer.front() == '/');
                 RC_ASSERT(problem.to_string().find('\n') == std::string::npos);
             }

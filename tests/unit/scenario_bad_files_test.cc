@@ -57,7 +57,7 @@ TEST_CASE("every broken file is reported at its mistake and nowhere else") {
         REQUIRE(parsed.problems.size() == 1);
         const Problem& problem = parsed.problems.front();
         CHECK(problem.file == row.value("in", file));
-        CHECK(problem.pointer == row.at("pointer"));
+        CHECK(problem.pointer == row.at("pointer").get<std::string>());
         CHECK(problem.line == row.at("line"));
         CHECK(problem.column == row.at("column"));
         CHECK_THAT(problem.message, Catch::Contains(row.at("message").get<std::string>()));
