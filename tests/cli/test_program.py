@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -194,6 +195,26 @@ class RunTest(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         files = os.listdir(self.folder / "caught/captures/vxlan-seed1")
         self.assertTrue(any(name.endswith(".pcapng") for name in files), files)
+
+    def test_a_terminal_sees_progress_and_no_trace_of_it_afterwards(self):
+        self.write("long.json", with_changes(duration="3000s"))
+        for arguments, shown in (([], True), (["--no-progress"], False)):
+            main, side = pty.openpty()
+            process = subprocess.Popen([str(PROGRAM), "run", "long.json", *arguments], cwd=self.folder,
+                                       stdout=subprocess.DEVNULL, stderr=side)
+            os.close(side)
+            # Progress begins after two seconds; three without a word mean that there is none.
+            speaks = bool(select.select([main], [], [], 30 if shown else 3)[0])
+            self.assertEqual(speaks, shown)
+            seen = b""
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+            while chunk := read_terminal(main):
+                seen += chunk
+            self.assertTrue(seen.endswith(b"overlab: stopped by SIGTERM\r\n"), seen)
+            if shown:
+                self.assertIn(b" %", seen)
+                self.assertIn(b"\r\x1b[Koverlab: stopped", seen)
 
     def test_no_colours_and_no_progress_in_a_pipe(self):
         done = self.overlab("compare", "pair.json")
