@@ -20,7 +20,6 @@ LinkTransmitter::LinkTransmitter(Engine& engine, const Spec& spec, std::uint64_t
       time_per_byte_((8'000'000'000ULL << fraction_bits) / spec.rate_bps),
       delay_ns_(spec.delay_ns),
       queue_bytes_(spec.queue_bytes),
-      rate_bps_(spec.rate_bps),
       loss_ppb_(spec.loss_ppb),
       mtu_(spec.mtu),
       loss_(Rng::stream(seed, spec.name + "/loss")) {}

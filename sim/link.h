@@ -90,7 +90,6 @@ class LinkTransmitter {
     WireTime time_per_byte_;
     std::int64_t delay_ns_;
     std::uint64_t queue_bytes_;
-    std::uint64_t rate_bps_;
     std::uint32_t loss_ppb_;
     std::uint32_t mtu_;
     std::int64_t busy_until_ns_ = 0;
