@@ -8,6 +8,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/sim_lab.h"
+#include "tests/support/temp_folder.h"
 #include "tests/support/tshark.h"
 
 using namespace overlab;
@@ -16,20 +17,6 @@ using namespace overlab::test;
 namespace {
 
 const std::string psk(96, 'k');
-
-/// A folder that goes with this object.
-class TempFolder {
-   public:
-    TempFolder() {
-        std::string name = "/tmp/overlab-wire-XXXXXX";
-        path_ = mkdtemp(name.data());
-    }
-    ~TempFolder() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-   private:
-    std::filesystem::path path_;
-};
 
 /// An aggregate of three TCP segments, 1000 + 1000 + 500 bytes, from pod 0 to pod 1.
 void send_tcp_aggregate(SimLab& lab) {

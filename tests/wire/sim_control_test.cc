@@ -10,6 +10,7 @@
 #include "sim/sim_kv_server.h"
 #include "sim/sim_kv_store.h"
 #include "tests/support/sim_lab.h"
+#include "tests/support/temp_folder.h"
 #include "tests/support/tshark.h"
 
 #include "tests/support/catch.h"
@@ -19,19 +20,6 @@ using namespace overlab::sim;
 using namespace overlab::test;
 
 namespace {
-
-class TempFolder {
-   public:
-    TempFolder() {
-        std::string name = "/tmp/overlab-wire-XXXXXX";
-        path_ = mkdtemp(name.data());
-    }
-    ~TempFolder() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-   private:
-    std::filesystem::path path_;
-};
 
 const std::string psk(96, 'k');
 

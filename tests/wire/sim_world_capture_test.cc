@@ -1,41 +1,34 @@
 // Captures of whole runs, control plane included, read by tshark: the store's TCP, ARP, IKE,
 // tunnels, pods' TCP.
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "tests/support/temp_folder.h"
 #include "tests/support/tshark.h"
 #include "tests/support/two_hosts.h"
 
 namespace overlab {
 namespace {
 
-namespace fs = std::filesystem;
 using test::tshark;
 
 /// A run of 20 ms of TCP and its captures, gone with this object.
 class CapturedRun {
    public:
     explicit CapturedRun(const std::string& backend) {
-        std::string name = "/tmp/overlab-world-XXXXXX";
-        folder_ = mkdtemp(name.data());
         Scenario scenario = test::two_hosts(
             {.profile = "laptop", .backend = backend, .link_bps = 1'000'000'000, .mtu = 1500});
         scenario.traffic = {{.name = "bulk", .from = 0, .to = 1, .stop = {}}};
         scenario.duration = milliseconds(1020);
-        const auto report = sim::run(scenario, {.capture_dir = folder_.string()});
+        const auto report = sim::run(scenario, {.capture_dir = folder_.path().string()});
         REQUIRE(report);
         REQUIRE(report->flows.at(0).bytes_delivered > 100'000);
     }
-    ~CapturedRun() { fs::remove_all(folder_); }
-    CapturedRun(const CapturedRun&) = delete;
-    CapturedRun& operator=(const CapturedRun&) = delete;
 
     /// tshark on h1's link, with what it needs to see inside tunnels.
     [[nodiscard]] std::string on_h1(const std::string& arguments) const {
-        return tshark((folder_ / "h1--sw.pcapng").string(), decode() + arguments);
+        return tshark((folder_.path() / "h1--sw.pcapng").string(), decode() + arguments);
     }
     [[nodiscard]] std::size_t count(const std::string& filter) const {
         const std::string lines = on_h1("-Y '" + filter + "' -T fields -e frame.number");
@@ -48,13 +41,13 @@ class CapturedRun {
             "-d udp.port==8472,vxlan -d udp.port==8285,ip -o ip.check_checksum:TRUE "
             "-o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE "
             "-o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE ";
-        std::ifstream keys(folder_ / "esp_sa");
+        std::ifstream keys(folder_.path() / "esp_sa");
         for (std::string line; std::getline(keys, line);)
             options += "-o 'uat:esp_sa:" + line + "' ";
         return options;
     }
 
-    fs::path folder_;
+    test::TempFolder folder_;
 };
 
 constexpr const char* complaints =
