@@ -103,7 +103,7 @@ std::vector<Expectation> read_expectations(const JsonCursor& expect_at, const Sc
         expectation.min = read_bound(at.at("min"), expectation.metric);
         expectation.max = read_bound(at.at("max"), expectation.metric);
         if (!at.has("min") && !at.has("max"))
-            at.problem("an expectation needs a \"min\", a \"max\" or both");
+            at.problem(R"(an expectation needs a "min", a "max" or both)");
         if (expectation.min && expectation.max && *expectation.min > *expectation.max)
             at.at("max").problem("the maximum is below the minimum");
         expectations.push_back(std::move(expectation));

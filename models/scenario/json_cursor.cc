@@ -141,7 +141,7 @@ std::optional<std::uint32_t> JsonCursor::ratio_ppb() const {
 
 std::string name_hint(std::string_view word, const std::vector<std::string_view>& known) {
     constexpr std::size_t few = 10;
-    const std::string nearest_one = did_you_mean(word, known);
+    std::string nearest_one = did_you_mean(word, known);
     if (!nearest_one.empty() || known.empty() || known.size() > few) return nearest_one;
     return fmt::format("; known: {}", fmt::join(known, ", "));
 }

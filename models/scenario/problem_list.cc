@@ -11,8 +11,10 @@ namespace {
 constexpr std::size_t longest_message = 1000;
 
 std::string shortened(std::string message) {
-    if (message.size() > longest_message)
-        message.replace(longest_message, std::string::npos, "...");
+    if (message.size() > longest_message) {
+        message.resize(longest_message);
+        message += "...";
+    }
     return one_line(std::move(message));
 }
 

@@ -177,14 +177,14 @@ void explain_array(Subject& subject) {
 
 }  // namespace
 
-const LocatedValue& SchemaMessages::resolve(const LocatedValue& node) const {
+const LocatedValue* SchemaMessages::resolve(const LocatedValue* node) const {
     constexpr std::string_view prefix = "#/definitions/";
-    const LocatedValue* reference = node.find("$ref");
+    const LocatedValue* reference = node->find("$ref");
     if (reference == nullptr || !reference->text.starts_with(prefix)) return node;
     const LocatedValue* definitions = schema_.find("definitions");
     const LocatedValue* target =
         definitions == nullptr ? nullptr : definitions->find(reference->text.substr(prefix.size()));
-    return target == nullptr ? node : *target;
+    return target == nullptr ? node : target;
 }
 
 const LocatedValue* SchemaMessages::step(const LocatedValue& node, const std::string& key) const {
@@ -202,7 +202,7 @@ std::size_t SchemaMessages::explain(const LocatedValue& document,
     const LocatedValue* rule = &schema_;
     std::string pointer;
     for (const std::string& key : path) {
-        rule = step(resolve(*rule), key);
+        rule = step(*resolve(rule), key);
         const LocatedValue* member = value->find(key);
         if (member == nullptr && value->is(Kind::array)) {
             std::size_t index = 0;
@@ -213,7 +213,7 @@ std::size_t SchemaMessages::explain(const LocatedValue& document,
         value = member;
         pointer += pointer_step(key);
     }
-    Subject subject{*value, resolve(*rule), pointer, problems};
+    Subject subject{*value, *resolve(rule), pointer, problems};
     if (!explain_type(subject)) return subject.found;
     if (value->is(Kind::object)) explain_object(subject);
     if (value->is(Kind::number)) explain_number(subject);

@@ -24,7 +24,7 @@ class SchemaMessages {
                         ProblemList& problems) const;
 
    private:
-    [[nodiscard]] const LocatedValue& resolve(const LocatedValue& node) const;
+    [[nodiscard]] const LocatedValue* resolve(const LocatedValue* node) const;
     [[nodiscard]] const LocatedValue* step(const LocatedValue& node, const std::string& key) const;
 
     const LocatedValue& schema_;

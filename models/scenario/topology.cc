@@ -40,7 +40,7 @@ void read_node(const JsonCursor& at, Topology& topology) {
     }
     for (const std::string_view key : {"address", "cores", "runs_node"}) {
         if (node.kind == Kind::host || !at.has(key)) continue;
-        at.at(key).problem(fmt::format("only a host has \"{}\", and {} is a {}", key, node.name,
+        at.at(key).problem(fmt::format(R"(only a host has "{}", and {} is a {})", key, node.name,
                                        *at.at("kind").text()));
         node.address.reset();
     }
@@ -112,7 +112,7 @@ std::vector<UnderlayLink> resolve_links(const Topology& topology, const NodeName
         const bool again = !draft.named && !unnamed.insert(std::minmax(*a, *b)).second;
         if (again || !link_names.insert(draft.link.name).second) {
             draft.origin.problem(
-                fmt::format("there is already a link {}; remove one, or give it a \"name\" of "
+                fmt::format(R"(there is already a link {}; remove one, or give it a "name" of )"
                             "its own if parallel links are meant",
                             json_quote(draft.link.name)));
             continue;
@@ -180,7 +180,7 @@ Topology read_topology(const JsonCursor& underlay) {
     const auto hosts = std::ranges::count(topology.nodes, Kind::host,
                                           [](const NodeDraft& draft) { return draft.node.kind; });
     if (hosts == 0 && !underlay.has("generate"))
-        underlay.problem("there are no hosts; list some in \"nodes\" or use \"generate\"");
+        underlay.problem(R"(there are no hosts; list some in "nodes" or use "generate")");
     if (static_cast<std::size_t>(hosts) > max_hosts)
         underlay.problem(
             fmt::format("{} hosts are too many; at most {} are supported", hosts, max_hosts));
@@ -192,8 +192,8 @@ void add_store_host(const JsonCursor& store_at, Topology& topology) {
     for (const NodeDraft& draft : topology.nodes) {
         if (draft.node.name == "store") {
             store_at.problem(
-                "the store cannot be placed by itself because a node is called \"store\" already; "
-                "write \"store\": {\"at\": \"store\"} if it is meant, or rename it");
+                R"(the store cannot be placed by itself because a node is called "store" already; )"
+                R"(write "store": {"at": "store"} if it is meant, or rename it)");
             return;
         }
         if (draft.node.kind == Kind::host) continue;
@@ -205,7 +205,7 @@ void add_store_host(const JsonCursor& store_at, Topology& topology) {
     if (anchor == nullptr) {
         store_at.problem(
             "the store cannot be placed by itself because there is no switch or router to link it "
-            "to; name a host in \"store\": {\"at\": ...}");
+            R"(to; name a host in "store": {"at": ...})");
         return;
     }
     const std::string anchor_name = anchor->node.name;

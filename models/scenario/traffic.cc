@@ -52,12 +52,12 @@ void check_keys(const JsonCursor& at, const std::string& kind) {
         if (!at.has(entry.key) || std::ranges::find(entry.kinds, kind) != entry.kinds.end())
             continue;
         at.at(entry.key).problem(
-            fmt::format("\"{}\" has no meaning for {} traffic, only for {}{}{}", entry.key, kind,
+            fmt::format(R"("{}" has no meaning for {} traffic, only for {}{}{})", entry.key, kind,
                         entry.kinds[0], entry.kinds[1].empty() ? "" : " and ", entry.kinds[1]));
     }
     const bool sends_at_a_rate = kind == "udp" || kind == "on_off";
     if (sends_at_a_rate && !at.has("rate"))
-        at.problem(fmt::format("{} traffic needs a \"rate\", such as \"100Mbps\"", kind));
+        at.problem(fmt::format(R"({} traffic needs a "rate", such as "100Mbps")", kind));
 }
 
 void read_times(const JsonCursor& at, Duration run, TrafficSpec& flow) {
@@ -70,7 +70,7 @@ void read_times(const JsonCursor& at, Duration run, TrafficSpec& flow) {
         flow.start = *start;
     else if (!at.has("start") && flow.start >= run)
         at.problem(
-            "it would start at 1s, when the run is over; give it a \"start\" before the run's "
+            R"(it would start at 1s, when the run is over; give it a "start" before the run's )"
             "duration");
     flow.stop = at.at("stop").duration(to_end);
     if (flow.stop && *flow.stop <= flow.start) at.at("stop").problem("it stops before it starts");
@@ -106,7 +106,7 @@ std::optional<std::size_t> find_pod(const std::vector<PodSpec>& pods, const Json
                                     std::string_view key) {
     const auto name = flow.at(key).text();
     if (!name) {
-        flow.problem(fmt::format("the key \"{}\" is missing (the name of a pod)", key));
+        flow.problem(fmt::format(R"(the key "{}" is missing (the name of a pod))", key));
         return std::nullopt;
     }
     const auto it = std::ranges::lower_bound(pods, *name, {}, &PodSpec::name);
@@ -155,11 +155,11 @@ std::vector<TrafficSpec> generate_flows(const JsonCursor& at, const Scenario& sc
                                         const std::string& name) {
     for (const std::string_view key : {"from", "to"}) {
         if (at.has(key))
-            at.at(key).problem(fmt::format("\"{}\" cannot be given with \"each\"", key));
+            at.at(key).problem(fmt::format(R"("{}" cannot be given with "each")", key));
     }
     const auto count = static_cast<std::size_t>(at.at("count").integer().value_or(0));
     if (count == 0) {
-        at.problem("\"each\" needs a \"count\" of flows");
+        at.problem(R"("each" needs a "count" of flows)");
         return {};
     }
     const auto on_first_host = [&](const PodSpec& pod) {
@@ -185,7 +185,7 @@ std::vector<TrafficSpec> single_flow(const JsonCursor& at, const Scenario& scena
                                      const std::string& name) {
     TrafficSpec flow = read_flow(at, scenario.duration);
     flow.name = name;
-    if (at.has("count")) at.at("count").problem("\"count\" has a meaning with \"each\" only");
+    if (at.has("count")) at.at("count").problem(R"("count" has a meaning with "each" only)");
     const auto from = find_pod(scenario.pods, at, "from"), to = find_pod(scenario.pods, at, "to");
     if (!from || !to) return {};
     flow.from = *from;
@@ -217,7 +217,7 @@ std::vector<TrafficSpec> read_traffic(const JsonCursor& traffic_at, const Scenar
         for (TrafficSpec& flow : made) {
             if (!taken.insert(flow.name).second) {
                 at.at("name").problem(
-                    fmt::format("the name {} is taken by a node, another flow or \"network\"",
+                    fmt::format(R"(the name {} is taken by a node, another flow or "network")",
                                 json_quote(flow.name)));
             }
             flows.push_back(std::move(flow));

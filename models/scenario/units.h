@@ -29,6 +29,6 @@ namespace overlab {
 [[nodiscard]] Result<std::uint32_t> parse_ratio_ppb(std::string_view text);
 
 /// In the largest unit that leaves a whole number: "1500ms", "2s".
-[[nodiscard]] std::string duration_text(Duration duration);
+[[nodiscard]] std::string duration_text(Duration span);
 
 }  // namespace overlab

@@ -19,13 +19,14 @@ struct HopGraph::Impl {
 };
 
 HopGraph::HopGraph(std::size_t vertex_count, std::span<const std::pair<Vertex, Vertex>> edges) {
-    Graph graph(vertex_count);
+    auto impl = std::make_unique<Impl>();
+    impl->graph = Graph(vertex_count);
     for (const auto& [a, b] : edges) {
         CHECK(a < vertex_count);
         CHECK(b < vertex_count);
-        boost::add_edge(a, b, graph);
+        boost::add_edge(a, b, impl->graph);
     }
-    impl_ = std::make_unique<const Impl>(Impl{std::move(graph)});
+    impl_ = std::move(impl);
 }
 
 HopGraph::~HopGraph() = default;
