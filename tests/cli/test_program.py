@@ -7,9 +7,7 @@
 import json
 import os
 import pathlib
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -56,12 +54,6 @@ class ProgramTest(unittest.TestCase):
     def overlab(self, *arguments, **options):
         return subprocess.run([str(PROGRAM), *arguments], cwd=self.folder, capture_output=True, text=True,
                               check=False, timeout=120, **options)
-
-    def open_terminal(self):
-        try:
-            return pty.openpty()
-        except OSError as problem:  # a bare chroot has no /dev/pts
-            self.skipTest(f"no pseudo-terminals here: {problem}")
 
     def entries(self):
         return sorted(os.listdir(self.folder))
@@ -202,49 +194,9 @@ class RunTest(ProgramTest):
         files = os.listdir(self.folder / "caught/captures/vxlan-seed1")
         self.assertTrue(any(name.endswith(".pcapng") for name in files), files)
 
-    def test_a_terminal_sees_progress_and_no_trace_of_it_afterwards(self):
-        self.write("long.json", with_changes(duration="3000s"))
-        for arguments, shown in (([], True), (["--no-progress"], False)):
-            main, side = self.open_terminal()
-            process = subprocess.Popen([str(PROGRAM), "run", "long.json", *arguments], cwd=self.folder,
-                                       stdout=subprocess.DEVNULL, stderr=side)
-            os.close(side)
-            # Progress begins after two seconds; three without a word mean that there is none.
-            speaks = bool(select.select([main], [], [], 30 if shown else 3)[0])
-            self.assertEqual(speaks, shown)
-            seen = b""
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-            while chunk := read_terminal(main):
-                seen += chunk
-            self.assertTrue(seen.endswith(b"overlab: stopped by SIGTERM\r\n"), seen)
-            if shown:
-                self.assertIn(b" %", seen)
-                self.assertIn(b"\r\x1b[Koverlab: stopped", seen)
-
     def test_no_colours_and_no_progress_in_a_pipe(self):
         done = self.overlab("compare", "pair.json")
         self.assertNotIn("\x1b", done.stdout + done.stderr)
-
-    def test_colours_on_a_terminal_unless_no_color_is_set(self):
-        for environment, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
-            main, side = self.open_terminal()
-            subprocess.run([str(PROGRAM), "compare", "pair.json"], cwd=self.folder, stdout=side, env=environment,
-                           check=True, timeout=120)
-            os.close(side)
-            output = b""
-            while chunk := read_terminal(main):
-                output += chunk
-            self.assertEqual(b"\x1b[" in output, coloured)
-
-
-def read_terminal(descriptor):
-    """What a terminal holds; nothing at its end, which Linux tells as an error."""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        os.close(descriptor)
-        return b""
 
 
 class AtomicOutputTest(ProgramTest):
