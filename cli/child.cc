@@ -119,7 +119,7 @@ Result<Child> Child::start(const Job& job, const Runner& runner, const Interrupt
         return fail(ErrorKind::unavailable, fmt::format("pipe: {}", std::strerror(errno)), errno);
     }
     Fd read_end(ends[0]);
-    Fd write_end(ends[1]);
+    const Fd write_end(ends[1]);
     std::fflush(nullptr);  // Else the child would print what the parent has buffered once more.
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();

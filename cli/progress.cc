@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <string_view>
@@ -18,7 +19,7 @@ constexpr std::string_view erase_line = "\r\x1b[K";
 constexpr std::size_t bar_width = 24;
 
 std::string time_left(double seconds) {
-    const auto whole = static_cast<long>(seconds + 0.5);
+    const auto whole = std::lround(seconds);
     return whole < 120 ? fmt::format("{} s left", whole)
                        : fmt::format("{} min left", (whole + 30) / 60);
 }

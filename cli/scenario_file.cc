@@ -27,7 +27,7 @@ Result<std::string> read_file(const fs::path& path) {
                                 max_scenario_bytes));
     }
     errno = 0;
-    std::ifstream file(path, std::ios::binary);
+    const std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     if (file) text << file.rdbuf();
     if (!file) {

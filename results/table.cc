@@ -67,19 +67,22 @@ void Table::add_row(std::vector<TableCell> row) {
     rows_.push_back(std::move(row));
 }
 
+/// A heading lies over text and mark together.
+Table::ColumnWidth Table::heading_width(const TableCell& heading) {
+    ColumnWidth width;
+    for (const std::string& line : lines_of(heading.text)) {
+        width.all = std::max(width.all, display_width(line));
+    }
+    return width;
+}
+
 std::vector<Table::ColumnWidth> Table::widths() const {
-    std::vector<ColumnWidth> widths(rows_.front().size());
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
+    std::vector<ColumnWidth> widths;
+    for (const TableCell& heading : rows_.front()) widths.push_back(heading_width(heading));
+    for (std::size_t r = 1; r < rows_.size(); ++r) {
         for (std::size_t i = 0; i < rows_[r].size(); ++i) {
-            ColumnWidth& width = widths[i];
-            if (r == 0) {  // a heading lies over text and mark
-                for (const std::string& line : lines_of(rows_[r][i].text)) {
-                    width.all = std::max(width.all, display_width(line));
-                }
-            } else {
-                width.text = std::max(width.text, display_width(rows_[r][i].text));
-                width.mark = std::max(width.mark, display_width(rows_[r][i].mark));
-            }
+            widths[i].text = std::max(widths[i].text, display_width(rows_[r][i].text));
+            widths[i].mark = std::max(widths[i].mark, display_width(rows_[r][i].mark));
         }
     }
     for (ColumnWidth& width : widths) {

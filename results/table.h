@@ -41,6 +41,7 @@ class Table {
     struct ColumnWidth {
         std::size_t text = 0, mark = 0, all = 0;
     };
+    [[nodiscard]] static ColumnWidth heading_width(const TableCell& heading);
     [[nodiscard]] std::vector<ColumnWidth> widths() const;
     [[nodiscard]] bool is_left(std::size_t column) const;
     [[nodiscard]] std::size_t total_width() const;

@@ -79,26 +79,26 @@ class Engine final : public ns3::SimulatorImpl {
    private:
     static constexpr std::uint32_t no_context = 0xffffffff;
 
-    /// An Action or an ns-3 event (of which it holds one reference): the low bit tells which.
+    /// An Action or an ns-3 event, of which it holds one reference.
     class Pending {
        public:
         Pending() = default;
-        Pending(Action& action, std::uint32_t context)
-            : tagged_(reinterpret_cast<std::uintptr_t>(&action)), context_(context) {}
+        Pending(Action& action, std::uint32_t context) : action_(&action), context_(context) {}
         Pending(ns3::EventImpl& event, std::uint32_t context)
-            : tagged_(reinterpret_cast<std::uintptr_t>(&event) | 1U), context_(context) {}
-        [[nodiscard]] Action* action() const {
-            return (tagged_ & 1U) == 0 ? reinterpret_cast<Action*>(tagged_) : nullptr;
-        }
-        [[nodiscard]] ns3::EventImpl* event() const {
-            return reinterpret_cast<ns3::EventImpl*>(tagged_ & ~std::uintptr_t{1});
-        }
+            : event_(&event), context_(context), is_event_(true) {}
+        [[nodiscard]] Action* action() const { return is_event_ ? nullptr : action_; }
+        [[nodiscard]] ns3::EventImpl* event() const { return is_event_ ? event_ : nullptr; }
         [[nodiscard]] std::uint32_t context() const { return context_; }
 
        private:
-        std::uintptr_t tagged_ = 0;
+        union {
+            Action* action_ = nullptr;
+            ns3::EventImpl* event_;
+        };
         std::uint32_t context_ = no_context;
+        bool is_event_ = false;
     };
+    static_assert(sizeof(Pending) == 16, "millions are pending: keep them small");
 
     void DoDispose() override;
     void run_one();

@@ -1,5 +1,6 @@
 #include "sim/frame.h"
 
+#include <cstddef>
 #include <vector>
 
 #include "models/net/bytes.h"
@@ -36,7 +37,7 @@ constexpr std::uint8_t protocol_udp = 17;
 constexpr std::uint8_t tcp_fin_psh = 0x09;
 constexpr std::size_t esp_iv_bytes = 8;
 
-std::size_t ip_header_bytes(const std::uint8_t* ip) { return (ip[0] & 0x0fU) * 4U; }
+std::size_t ip_header_bytes(const std::uint8_t* ip) { return std::size_t{ip[0] & 0x0fU} * 4; }
 
 void add_to_ip_id(std::uint8_t* ip, std::uint32_t n) {
     store_be16(ip + 4, static_cast<std::uint16_t>(load_be16(ip + 4) + n));

@@ -84,7 +84,7 @@ void SimHost::receive_udp(FramePtr packet, Work work) {
 /// The VXLAN or TUN device whose UDP port this is.
 LinkIndex SimHost::tunnel_on_port(std::uint16_t port) const {
     const auto links = tables_.links();
-    for (LinkIndex i = 0; i < links.size(); ++i) {
+    for (LinkIndex i = 0; i < static_cast<LinkIndex>(links.size()); ++i) {
         const bool tunnel =
             links[i].kind == TableLink::Kind::vxlan || links[i].kind == TableLink::Kind::tun;
         if (links[i].present && tunnel && links[i].port == port) return i;

@@ -80,7 +80,7 @@ void IkeTunnel::replace(IkeConnection connection, const DhGroup* group) {
 void IkeTunnel::begin() {
     drop_half_open();
     deadlines_[begin_at] = never;
-    IkeSa& sa = add_sa(true, draw_ike_spi());
+    const IkeSa& sa = add_sa(true, draw_ike_spi());
     daemon_.compute(ike_group().operation, sa.own_spi,
                     [](IkeTunnel& tunnel, IkeSa& ready) { tunnel.send_init(ready); });
 }
@@ -388,9 +388,7 @@ void IkeTunnel::resend(IkeSa& sa) {
         daemon_.send(sa.request, connection_.remote, sa.port);
     } else if (&sa == current_) {
         lose_peer();
-    } else if (sa.state == IkeSa::State::replaced) {
-        drop(sa);
-    } else if (established()) {
+    } else if (sa.state == IkeSa::State::replaced || established()) {
         drop(sa);
     } else {
         begin();  // keyingtries = 0: for ever

@@ -1,6 +1,7 @@
 #include "sim/ip_packet.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <span>
 
 #include "models/net/bytes.h"
@@ -38,7 +39,7 @@ std::pair<std::uint8_t, std::uint8_t> icmp_type_and_code(IcmpReason reason) {
 bool may_be_reported(const std::uint8_t* ip) {
     if ((fragment_field(ip) & offset_mask) != 0) return false;
     if (ip[ipv4_offset::protocol] != static_cast<std::uint8_t>(IpProtocol::icmp)) return true;
-    const std::uint8_t type = ip[(ip[0] & 0x0fU) * 4U];
+    const std::uint8_t type = ip[std::size_t{ip[0] & 0x0fU} * 4];
     return type == 0 || type == 8;  // echo reply, echo request
 }
 

@@ -88,7 +88,7 @@ void LinkTransmitter::transmit(FramePtr frame) {
     }
     if (tap_ != nullptr) tap_->sent(*frame, start_ns, time_per_byte_, forward_);
 
-    const std::int64_t first_ns = static_cast<std::int64_t>(first >> fraction_bits);
+    const auto first_ns = static_cast<std::int64_t>(first >> fraction_bits);
     // The last packet leaves when the link has sent all, but not before it has come in itself.
     const std::int64_t finish_ns = std::max(busy_until_ns_, now + frame->tail_ns + first_ns);
     frame->release_budget(*engine_, finish_ns);

@@ -31,7 +31,7 @@ std::uint32_t label_key(IpProtocol protocol, std::uint16_t port) {
 
 /// What stands behind the IP header, as the packet ns-3's transport protocols take.
 ns3::Ptr<ns3::Packet> transport_packet(Frame& frame) {
-    ns3::Ptr<ns3::Packet> packet = std::move(frame.payload);
+    ns3::Ptr<ns3::Packet> packet = frame.payload;
     if (packet == nullptr) {
         packet = ns3::Create<ns3::Packet>(frame.payload_bytes);
     } else if (packet->GetReferenceCount() > 1) {
@@ -102,7 +102,7 @@ void PodDevice::label(IpProtocol protocol, std::uint16_t local_port, std::uint32
 void PodDevice::send_packet(ns3::Ptr<ns3::Packet> packet, ns3::Ipv4Address source,
                             ns3::Ipv4Address destination, std::uint8_t protocol,
                             ns3::Ptr<ns3::Ipv4Route>) {
-    SegmentPlan plan = std::exchange(plan_, {});
+    const SegmentPlan plan = std::exchange(plan_, {});
     if (mtu_ == 0 || port_ == nullptr) return;  // as an interface that is down
 
     FramePtr frame = take_headers(*packet, protocol);

@@ -28,6 +28,7 @@ class PodRouting final : public ns3::Ipv4RoutingProtocol {
     }
     /// Never asked: PodDevice hands packets to the transport protocols itself, and pods do not
     /// forward.
+    // NOLINTNEXTLINE(readability-function-size): ns-3's signature.
     bool RouteInput(ns3::Ptr<const ns3::Packet>, const ns3::Ipv4Header&,
                     ns3::Ptr<const ns3::NetDevice>, UnicastForwardCallback,
                     MulticastForwardCallback, LocalDeliverCallback, ErrorCallback) override {

@@ -26,7 +26,7 @@ bool PodTcpSocket::may_send_data() const {
     return m_endPoint != nullptr && !fin_sent_ && (m_state == ESTABLISHED || m_state == CLOSE_WAIT);
 }
 
-std::uint64_t PodTcpSocket::offset_of(ns3::SequenceNumber32 sequence) const {
+std::uint64_t PodTcpSocket::offset_of(const ns3::SequenceNumber32& sequence) const {
     const std::int64_t ahead =
         static_cast<std::int32_t>(sequence.GetValue() - sequence_of(scoreboard_.una()).GetValue());
     const auto una = static_cast<std::int64_t>(scoreboard_.una());

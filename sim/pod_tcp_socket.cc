@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <span>
 
 #include "models/net/wire.h"
@@ -35,7 +36,7 @@ constexpr std::uint32_t min_segment_bytes = 48;  // TCP_MIN_SND_MSS
 /// The MSS option of a SYN; 0 when this is no SYN or has none.
 std::uint32_t mss_option(std::span<const std::uint8_t> header) {
     if (header.size() < TcpHeader::bytes || (header[13] & TcpHeader::syn) == 0) return 0;
-    const std::size_t end = std::min<std::size_t>((header[12] >> 4U) * 4U, header.size());
+    const std::size_t end = std::min((std::size_t{header[12]} >> 4) * 4, header.size());
     std::size_t at = TcpHeader::bytes;
     while (at + 1 < end) {
         const std::uint8_t kind = header[at];

@@ -125,7 +125,7 @@ class PodTcpSocket final : public ns3::TcpSocketBase {
                     std::uint32_t info);
 
     [[nodiscard]] std::int64_t now_ns() const { return device_->engine().now_ns(); }
-    [[nodiscard]] std::uint64_t offset_of(ns3::SequenceNumber32 sequence) const;
+    [[nodiscard]] std::uint64_t offset_of(const ns3::SequenceNumber32& sequence) const;
     [[nodiscard]] ns3::SequenceNumber32 sequence_of(std::uint64_t offset) const;
     [[nodiscard]] std::uint64_t smoothed_rtt_ns() const;
     [[nodiscard]] bool may_send_data() const;

@@ -63,7 +63,7 @@ class SimHost final : public FrameSink, public HostSockets {
     };
 
     SimHost(Engine& engine, const Setup& setup, LinkTransmitter& link, const CostProfile& costs);
-    ~SimHost();
+    ~SimHost() override;
 
     // --- set-up ------------------------------------------------------------------------------
     /// A pod's interface; it stays silent until set_up_pods().

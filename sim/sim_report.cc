@@ -47,8 +47,8 @@ std::int64_t SimWorld::converged_since(const HostProgram& program) const {
     return complete ? program.last_change().ns : -1;
 }
 
-HostReport SimWorld::report_host(const HostProgram& program) const {
-    SimHost& host = const_cast<HostProgram&>(program).host();
+HostReport SimWorld::report_host(HostProgram& program) const {
+    SimHost& host = program.host();
     HostReport report;
     report.name = host.host_name();
     if (const auto& held = program.node().held()) report.lease = held->lease->subnet.to_string();

@@ -56,7 +56,7 @@ class SimWorld {
     void note(const std::string& host, const std::string& what);
 
     // sim_report.cc
-    [[nodiscard]] HostReport report_host(const HostProgram& program) const;
+    [[nodiscard]] HostReport report_host(HostProgram& program) const;
     [[nodiscard]] std::vector<LinkReport> report_links() const;
     [[nodiscard]] std::vector<FlowReport> report_flows() const;
     [[nodiscard]] std::vector<PairProblem> report_unreachable() const;

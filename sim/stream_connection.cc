@@ -2,6 +2,7 @@
 #include "sim/stream_connection.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <utility>
 
@@ -270,7 +271,7 @@ void StreamConnection::drop_acknowledged() {
     if (queue_head_ == queue_.size()) {
         queue_ = {};
         queue_head_ = 0;
-    } else if (queue_head_ >= 64 && queue_head_ * 2 >= queue_.size()) {
+    } else if (queue_head_ >= 64 && std::size_t{queue_head_} * 2 >= queue_.size()) {
         queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(queue_head_));
         queue_head_ = 0;
     }

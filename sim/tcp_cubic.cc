@@ -3,14 +3,15 @@
 #include <ns3/simulator.h>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace overlab::sim {
 namespace {
 
 // Names and values of tcp_cubic.c.
 constexpr std::uint64_t beta = 717, beta_scale = 1024;
-constexpr unsigned time_shift = 10;                // BICTCP_HZ
-constexpr std::uint64_t cube_rtt_scale = 41 * 10;  // bic_scale * 10: C = 0.4
+constexpr unsigned time_shift = 10;                               // BICTCP_HZ
+constexpr std::uint64_t cube_rtt_scale = std::uint64_t{41} * 10;  // bic_scale * 10: C = 0.4
 constexpr std::uint64_t cube_factor = (std::uint64_t{1} << (10 + 3 * time_shift)) / cube_rtt_scale;
 constexpr std::uint64_t friendly_scale = 8 * (beta_scale + beta) / 3 / (beta_scale - beta);
 constexpr std::uint64_t update_pause_us = 1'000'000 / 32;
@@ -19,7 +20,7 @@ constexpr std::uint32_t hystart_low_window = 16;
 constexpr unsigned hystart_min_samples = 8;
 constexpr std::uint64_t hystart_delay_min_us = 4'000, hystart_delay_max_us = 16'000;
 constexpr std::uint64_t hystart_ack_gap_us = 2'000;
-constexpr std::uint64_t hystart_gso_bytes = 4 * 65'536;
+constexpr std::uint64_t hystart_gso_bytes = std::uint64_t{4} * 65'536;
 
 std::uint64_t to_curve_time(std::uint64_t us) { return (us << time_shift) / 1'000'000; }
 

@@ -85,9 +85,9 @@ class TcpCubicMss final : public ns3::TcpCongestionOps {
     void PktsAcked(ns3::Ptr<ns3::TcpSocketState> state, std::uint32_t segments,
                    const ns3::Time& rtt) override;
     void CongestionStateSet(ns3::Ptr<ns3::TcpSocketState> state,
-                            const ns3::TcpSocketState::TcpCongState_t now) override;
+                            ns3::TcpSocketState::TcpCongState_t now) override;
     void CwndEvent(ns3::Ptr<ns3::TcpSocketState> state,
-                   const ns3::TcpSocketState::TcpCAEvent_t event) override;
+                   ns3::TcpSocketState::TcpCAEvent_t event) override;
     ns3::Ptr<ns3::TcpCongestionOps> Fork() override;
 
    private:

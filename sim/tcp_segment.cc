@@ -1,5 +1,7 @@
 #include "sim/tcp_segment.h"
 
+#include <cstddef>
+
 #include "models/net/bytes.h"
 
 namespace overlab::sim {
@@ -12,7 +14,7 @@ constexpr std::uint8_t end_of_options = 0, no_operation = 1, maximum_segment = 2
 std::size_t option_bytes(const TcpSegment& segment) {
     if (segment.has(TcpHeader::syn)) return TcpSegment::syn_bytes - TcpHeader::bytes;
     const std::size_t stamps = TcpSegment::header_bytes - TcpHeader::bytes;
-    return segment.sack_count == 0 ? stamps : stamps + 4 + segment.sack_count * 8U;
+    return segment.sack_count == 0 ? stamps : stamps + 4 + std::size_t{segment.sack_count} * 8;
 }
 
 std::uint8_t* write_stamps(std::uint8_t* to, const TcpSegment& segment) {

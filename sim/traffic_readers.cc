@@ -27,7 +27,7 @@ std::uint64_t incoming_hash(Pod& pod, const PodTcpSocket& socket) {
 TcpReader::TcpReader(Pod& pod, ns3::Ptr<PodTcpSocket> socket,
                      std::function<void(std::uint32_t)> on_read)
     : pod_(&pod),
-      socket_(std::move(socket)),
+      socket_(socket),
       on_read_(std::move(on_read)),
       core_(pod.cpu().application_core(incoming_hash(pod, *socket_))),
       alarm_(pod.engine(), [this] { read_done(); }) {
@@ -78,7 +78,7 @@ void TcpReader::close_when_read() {
 UdpReader::UdpReader(Pod& pod, ns3::Ptr<ns3::Socket> socket, std::uint64_t flow_hash,
                      Handler on_read)
     : pod_(&pod),
-      socket_(std::move(socket)),
+      socket_(socket),
       on_read_(std::move(on_read)),
       core_(pod.cpu().application_core(flow_hash)),
       alarm_(pod.engine(), [this] {

@@ -51,10 +51,10 @@ PacketWalk packet_walk(UnderlayNetwork& network) {
                          .tables = &host->tables(),
                          .pods = host->pod_addresses()});
     }
-    return PacketWalk(std::move(hosts), [&network](const std::string& from, const std::string& to,
-                                                   std::uint64_t flow_hash) {
-        return underlay_path(network, from, to, flow_hash);
-    });
+    return {std::move(hosts),
+            [&network](const std::string& from, const std::string& to, std::uint64_t flow_hash) {
+                return underlay_path(network, from, to, flow_hash);
+            }};
 }
 
 }  // namespace overlab::sim

@@ -71,7 +71,7 @@ struct CostProfile {
 };
 
 /// Errors: invalid_argument with a JSON pointer.
-[[nodiscard]] Result<CostProfile> parse_cost_profile(std::string_view json);
+[[nodiscard]] Result<CostProfile> parse_cost_profile(std::string_view text);
 /// Profiles compiled in from models/cost/*.json, ascending by name.
 [[nodiscard]] std::vector<std::string> built_in_cost_profiles();
 [[nodiscard]] Result<CostProfile> built_in_cost_profile(std::string_view name);

@@ -132,14 +132,14 @@ void ForwardingState::install(Row row) {
     }
 }
 
-void ForwardingState::withdraw(const Row& row) {
-    const auto at = std::ranges::lower_bound(rows_, row, key_less);
-    if (at != rows_.end() && same_key(*at, row)) rows_.erase(at);
+void ForwardingState::withdraw(const Row& key) {
+    const auto at = std::ranges::lower_bound(rows_, key, key_less);
+    if (at != rows_.end() && same_key(*at, key)) rows_.erase(at);
 }
 
-const Row* ForwardingState::find(const Row& row) const {
-    const auto at = std::ranges::lower_bound(rows_, row, key_less);
-    return at != rows_.end() && same_key(*at, row) ? &*at : nullptr;
+const Row* ForwardingState::find(const Row& key) const {
+    const auto at = std::ranges::lower_bound(rows_, key, key_less);
+    return at != rows_.end() && same_key(*at, key) ? &*at : nullptr;
 }
 
 std::string ForwardingState::to_string() const {

@@ -23,7 +23,7 @@ void SaTable::install(const SaRow& row) {
         }
     }
     const Node node{entry, first ? *first : none};
-    std::uint32_t slot = static_cast<std::uint32_t>(nodes_.size());
+    auto slot = static_cast<std::uint32_t>(nodes_.size());
     if (free_.empty()) {
         nodes_.push_back(node);
     } else {

@@ -411,7 +411,7 @@ void ForwardingTables::dump_links(const std::vector<LinkIndex>& order,
         const TableLink& link = links_[index];
         if (!link.own) continue;
         const bool vxlan = link.kind == TableLink::Kind::vxlan;
-        rows.push_back(LinkRow{
+        rows.emplace_back(LinkRow{
             .name = link.name,
             .kind = vxlan ? LinkRow::Kind::vxlan : LinkRow::Kind::tun,
             .lower = link.lower == no_link ? LinkName() : links_[link.lower].name,
@@ -442,7 +442,7 @@ void ForwardingTables::dump_neighbours(const std::vector<LinkIndex>& order,
         });
         std::ranges::sort(found);
         for (const auto& [address, mac] : found) {
-            rows.push_back(NeighbourRow{links_[index].name, {address}, mac});
+            rows.emplace_back(NeighbourRow{links_[index].name, {address}, mac});
         }
     }
 }
@@ -455,7 +455,7 @@ void ForwardingTables::dump_fdb(const std::vector<LinkIndex>& order, std::vector
         });
         std::ranges::sort(found);
         for (const auto& [mac, destination] : found) {
-            rows.push_back(FdbRow{links_[index].name, {mac}, {destination}});
+            rows.emplace_back(FdbRow{links_[index].name, {mac}, {destination}});
         }
     }
 }
@@ -481,7 +481,7 @@ void ForwardingTables::dump_routes(std::vector<Row>& rows) const {
     std::ranges::sort(found, {}, [](const auto& each) { return each.first; });
     for (const auto& [destination, packed] : found) {
         const RouteEntry entry = unpack(packed);
-        rows.push_back(RouteRow{
+        rows.emplace_back(RouteRow{
             .destination = destination,
             .link = links_[entry.link].name,
             .gateway = entry.has_gateway ? std::optional(entry.gateway) : std::nullopt,

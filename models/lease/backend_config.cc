@@ -238,7 +238,7 @@ BackendConfig parse_backend_config(const JsonValue& backend, const std::string& 
                                    Families families, ParsedNetworkConfig& report) {
     if (backend.kind != JsonValue::Kind::object) {
         report.problems.push_back(
-            {pointer, fmt::format("must be an object such as {{\"Type\": \"vxlan\"}}, is {}",
+            {pointer, fmt::format(R"(must be an object such as {{"Type": "vxlan"}}, is {})",
                                   backend.kind_name())});
         return UdpConfig{};
     }

@@ -1,6 +1,8 @@
 // Addresses of both families as one integer type, so that arithmetic on subnets exists once.
 #pragma once
 
+#include <ranges>
+
 #include "models/net/address.h"
 
 namespace overlab {
@@ -20,8 +22,8 @@ __extension__ using Uint128 = unsigned __int128;
 }
 [[nodiscard]] constexpr Ipv6Address ipv6_from(Uint128 value) {
     Ipv6Address address;
-    for (auto byte = address.bytes.rbegin(); byte != address.bytes.rend(); ++byte) {
-        *byte = static_cast<std::uint8_t>(value & 0xff);
+    for (std::uint8_t& byte : std::views::reverse(address.bytes)) {
+        byte = static_cast<std::uint8_t>(value & 0xff);
         value >>= 8;
     }
     return address;

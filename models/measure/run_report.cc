@@ -15,7 +15,7 @@ namespace {
 struct Metric {
     std::string name;
     std::optional<double> value;  ///< empty: this run has no such measurement
-    std::string_view absent{};    ///< why it is empty
+    std::string_view absent;      ///< why it is empty
 };
 using Metrics = std::vector<Metric>;
 
@@ -122,7 +122,7 @@ std::unexpected<Error> nothing_called(const RunReport& report, const std::string
     for (const FlowReport& flow : report.flows) known.push_back(flow.name);
     for (const HostReport& host : report.hosts) known.push_back(host.name);
     return fail(ErrorKind::not_found,
-                fmt::format("\"{}\": no traffic, host or \"network\" of that name{}", of,
+                fmt::format(R"("{}": no traffic, host or "network" of that name{})", of,
                             did_you_mean(of, known)));
 }
 

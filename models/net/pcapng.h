@@ -20,10 +20,10 @@ struct Packet {
     std::uint32_t interface_id = 0;
     Instant time{};  ///< not negative
     Direction direction = Direction::unknown;
-    std::span<const std::uint8_t> frame{};  ///< what was captured, from the Ethernet header on
+    std::span<const std::uint8_t> frame;  ///< what was captured, from the Ethernet header on
     /// The frame's length on the wire when the capture cut it; 0: frame.size().
     std::uint32_t original_bytes = 0;
-    std::string_view comment{};  ///< UTF-8, at most 65535 bytes; empty: none
+    std::string_view comment;  ///< UTF-8, at most 65535 bytes; empty: none
 };
 
 /// The section header, naming overlab as the application that wrote the file.

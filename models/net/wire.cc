@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 
 #include "models/base/check.h"
 #include "models/net/bytes.h"
@@ -80,7 +81,7 @@ void ArpPacket::encode(Output out) const {
 Result<Ipv4Header> Ipv4Header::decode(Input in) {
     if (in.size() < bytes) return cut_short("IPv4 header", in.size(), bytes);
     if (in[0] >> 4 != 4) return malformed("IPv4 header: version {}", in[0] >> 4);
-    const std::size_t with_options = (in[0] & 0xfU) * 4U;
+    const std::size_t with_options = std::size_t{in[0] & 0xfU} * 4;
     if (with_options < bytes) return malformed("IPv4 header: length {}", with_options);
     if (in.size() < with_options) return cut_short("IPv4 header", in.size(), with_options);
     if (internet_checksum(in.first(with_options)) != 0) {
@@ -146,7 +147,7 @@ void UdpHeader::encode(Output out) const {
 
 Result<TcpHeader> TcpHeader::decode(Input in) {
     if (in.size() < bytes) return cut_short("TCP header", in.size(), bytes);
-    const std::size_t with_options = (in[12] >> 4) * 4U;
+    const std::size_t with_options = (std::size_t{in[12]} >> 4) * 4;
     if (with_options < bytes) return malformed("TCP header: data offset {}", with_options);
     if (in.size() < with_options) return cut_short("TCP header", in.size(), with_options);
     return TcpHeader{.source_port = load_be16(&in[0]),

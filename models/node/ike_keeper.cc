@@ -17,10 +17,11 @@ IkeKeeper::IkeKeeper(Runtime& runtime, IkeDaemon* daemon, NodeObserver& observer
       backoff_(options.retry_min, options.retry_max),
       retry_timer_(runtime) {}
 
-void IkeKeeper::apply(std::span<const std::string> names, std::span<const IkeConnection> wanted) {
-    CHECK(daemon_ != nullptr || (names.empty() && wanted.empty()));
-    for (const std::string& name : names) unload(name);
-    for (const IkeConnection& connection : wanted) load(connection);
+void IkeKeeper::apply(std::span<const std::string> names_to_unload,
+                      std::span<const IkeConnection> to_load) {
+    CHECK(daemon_ != nullptr || (names_to_unload.empty() && to_load.empty()));
+    for (const std::string& name : names_to_unload) unload(name);
+    for (const IkeConnection& connection : to_load) load(connection);
     arm_retry();
 }
 

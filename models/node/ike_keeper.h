@@ -25,7 +25,8 @@ class IkeKeeper {
     IkeKeeper(Runtime& runtime, IkeDaemon* daemon, NodeObserver& observer,
               const NodeOptions& options, std::function<std::vector<IkeConnection>()> plan);
 
-    void apply(std::span<const std::string> unload, std::span<const IkeConnection> load);
+    void apply(std::span<const std::string> names_to_unload,
+               std::span<const IkeConnection> to_load);
     /// Makes the daemon hold exactly the plan, of the connections whose local address is `local`.
     void reconcile(Ipv4Address local, Reload reload);
     void stop();

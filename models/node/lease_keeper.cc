@@ -30,7 +30,7 @@ void LeaseKeeper::acquire(NetworkConfig network, LeaseAttributes attributes,
     CHECK(!held_);
     network_ = std::move(network);
     attributes_ = std::move(attributes);
-    previous_ = std::move(previous);
+    previous_ = previous;
     backoff_.reset();
     ask();
 }

@@ -115,7 +115,7 @@ OverlayNode::Impl::Impl(Runtime& runtime, HostStack& stack, LeaseStore& leases, 
       leases_(&leases),
       ike_(ike),
       observer_(&observer),
-      options_(std::move(options)),
+      options_(options),
       reconciler_(runtime, stack, observer, options_, [this] { return plan_all(); }),
       ike_keeper_(runtime, ike, observer, options_,
                   [this] {
@@ -218,8 +218,7 @@ MacAddress OverlayNode::Impl::choose_vtep_mac() {
 
 void OverlayNode::Impl::acquire(std::optional<LeaseSubnet> previous) {
     enter(NodeState::acquiring);
-    keeper.acquire(network_, backend_->attributes(local_.host, local_.vtep_mac),
-                   std::move(previous));
+    keeper.acquire(network_, backend_->attributes(local_.host, local_.vtep_mac), previous);
 }
 
 void OverlayNode::Impl::acquired(const HeldLease& held) {
@@ -363,7 +362,7 @@ bool OverlayNode::Impl::converged() const {
 
 OverlayNode::OverlayNode(Runtime& runtime, HostStack& stack, LeaseStore& leases, IkeDaemon* ike,
                          NodeObserver& observer, NodeOptions options)
-    : impl_(std::make_unique<Impl>(runtime, stack, leases, ike, observer, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(runtime, stack, leases, ike, observer, options)) {}
 
 OverlayNode::~OverlayNode() = default;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "models/base/check.h"
@@ -128,8 +129,8 @@ void Reconciler::retry() {
     }
     // As diff() orders them: withdrawals from the highest key down, then installations upwards.
     std::vector<RowChange> changes;
-    for (auto each = failed_.rbegin(); each != failed_.rend(); ++each) {
-        if (each->second == Action::withdraw) changes.push_back({each->second, each->first});
+    for (const auto& [row, action] : std::ranges::reverse_view(failed_)) {
+        if (action == Action::withdraw) changes.push_back({action, row});
     }
     for (const auto& [row, action] : failed_) {
         if (action == Action::install) changes.push_back({action, row});

@@ -73,8 +73,7 @@ void KvLeaseStore::acquire(const NetworkConfig& network, LeaseAttributes attribu
     };
     const auto acquisition = std::make_shared<LeaseAcquisition>(
         LeaseAcquisition::World{runtime_, kv_, decoder_, options_, rng_},
-        LeaseAcquisition::Request{network, std::move(attributes), std::move(previous)},
-        std::move(finished));
+        LeaseAcquisition::Request{network, std::move(attributes), previous}, std::move(finished));
     acquisitions_.emplace(id, acquisition);
     acquisition->start();
 }

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "models/base/error.h"
 #include "models/base/time.h"
@@ -39,8 +40,8 @@ class LocalKvServer {
 
     /// Runs `change` on the store now; watchers hear of it as soon as the caller has returned.
     template <typename Change>
-    auto apply(Change change) {
-        auto result = change(store_, runtime_.now());
+    auto apply(Change&& change) {
+        auto result = std::forward<Change>(change)(store_, runtime_.now());
         changed();
         return result;
     }

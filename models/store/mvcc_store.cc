@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 
 #include "models/base/check.h"
@@ -11,7 +12,7 @@ namespace overlab {
 namespace {
 
 // Keeps every instant far from the end of the clock's range.
-constexpr Duration max_ttl = hours(24 * 365 * 100);
+constexpr Duration max_ttl = hours(std::int64_t{24} * 365 * 100);
 
 constexpr Duration whole_seconds(Duration ttl) {
     return seconds((ttl.ns + seconds(1).ns - 1) / seconds(1).ns);
