@@ -45,7 +45,7 @@ void Engine::run_until(std::int64_t end_ns) {
 
 void Engine::run_one() {
     const auto entry = queue_.pop();
-    DCHECK(entry.time_ns >= now_ns_);
+    CHECK(entry.time_ns >= now_ns_);
     now_ns_ = entry.time_ns;
     context_ = entry.payload.context();
     ++event_count_;

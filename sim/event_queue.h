@@ -66,6 +66,7 @@ class EventQueue {
     static constexpr unsigned middle_shift = near_shift + wheel_bits;
     static constexpr std::size_t bucket_count = std::size_t{1} << wheel_bits;
     using Bitmap = std::array<std::uint64_t, bucket_count / 64>;
+    static constexpr std::uint64_t never = ~std::uint64_t{0};
     using NodeId = std::uint32_t;
     static constexpr NodeId none = ~NodeId{0};
     struct Node {
@@ -136,6 +137,7 @@ class EventQueue {
             mark(middle_marks_, slot(middle_index));
         } else {
             far_.push_back(entry);
+            far_earliest_ = std::min(far_earliest_, middle_index);
         }
     }
 
@@ -161,30 +163,30 @@ class EventQueue {
         unlink_all(near_[slot(near_index)], [this](const Entry& entry) { sift_up(entry); });
     }
 
-    void advance_epoch() {
+    /// The next epoch that the second wheel holds something for; `never` if none.
+    [[nodiscard]] std::uint64_t next_middle_epoch() const {
         const std::size_t here = slot(epoch_);
         std::size_t found = first_marked(middle_marks_, here + 1);
-        std::uint64_t step = found - here;
-        if (found == bucket_count) {  // wrap around
-            found = first_marked(middle_marks_, 0);
-            step = found + bucket_count - here;
-        }
-        if (found == bucket_count) {
-            gather_far();
-            return;
-        }
-        enter_epoch(epoch_ + step);
-        clear(middle_marks_, found);
-        unlink_all(middle_[found], [this](const Entry& entry) { place(entry); });
+        if (found < bucket_count) return epoch_ + (found - here);
+        found = first_marked(middle_marks_, 0);  // wrap around
+        return found < bucket_count ? epoch_ + (found + bucket_count - here) : never;
     }
 
-    void gather_far() {
-        std::uint64_t earliest = ~std::uint64_t{0};
-        for (const Entry& entry : far_) {
-            earliest =
-                std::min(earliest, static_cast<std::uint64_t>(entry.time_ns) >> middle_shift);
+    /// What lies beyond the wheels may still be the earliest: the wheels' reach moves with the
+    /// epoch, and an entry stays where it was put. So both are asked.
+    void advance_epoch() {
+        const std::uint64_t in_wheel = next_middle_epoch();
+        enter_epoch(std::min(in_wheel, far_earliest_));
+        if (epoch_ == in_wheel) {
+            clear(middle_marks_, slot(epoch_));
+            unlink_all(middle_[slot(epoch_)], [this](const Entry& entry) { place(entry); });
         }
-        enter_epoch(earliest);
+        if (epoch_ == far_earliest_) gather_far();
+    }
+
+    /// Sorts what lay beyond in anew: at most once for every turn of the second wheel.
+    void gather_far() {
+        far_earliest_ = never;
         for (const Entry& entry : std::exchange(far_, {})) place(entry);
     }
 
@@ -228,6 +230,7 @@ class EventQueue {
     NodeId free_ = none;
     std::vector<NodeId> near_, middle_;  ///< heads of the buckets' lists
     std::vector<Entry> far_;
+    std::uint64_t far_earliest_ = never;  ///< least middle index in far_
     Bitmap near_marks_{}, middle_marks_{};
     std::uint64_t drained_ = 0;  ///< near index of the bucket in the heap
     std::uint64_t epoch_ = 0;    ///< middle index that the near wheel covers
