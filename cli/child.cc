@@ -96,7 +96,7 @@ bool take_number(std::string_view& text, T& value) {
 
 }  // namespace
 
-Child::Child(pid_t pid, Fd pipe, std::string name)
+Child::Child(pid_t pid, real::Fd pipe, std::string name)
     : pid_(pid), pipe_(std::move(pipe)), name_(std::move(name)) {}
 
 Child::Child(Child&& other) noexcept
@@ -118,8 +118,8 @@ Result<Child> Child::start(const Job& job, const Runner& runner, const Interrupt
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
         return fail(ErrorKind::unavailable, fmt::format("pipe: {}", std::strerror(errno)), errno);
     }
-    Fd read_end(ends[0]);
-    const Fd write_end(ends[1]);
+    real::Fd read_end(ends[0]);
+    const real::Fd write_end(ends[1]);
     std::fflush(nullptr);  // Else the child would print what the parent has buffered once more.
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "cli/fd.h"
+#include "real/base/fd.h"
 #include "cli/jobs.h"
 
 namespace overlab::cli {
@@ -39,12 +39,12 @@ class Child {
     [[nodiscard]] Result<RunReport> outcome();
 
    private:
-    Child(pid_t pid, Fd pipe, std::string name);
+    Child(pid_t pid, real::Fd pipe, std::string name);
     void take_lines();
     void take_line(std::string_view line);
 
     pid_t pid_;
-    Fd pipe_;
+    real::Fd pipe_;
     std::string name_;
     std::string buffer_;  ///< what has come of the line that is not yet whole
     double fraction_ = 0;

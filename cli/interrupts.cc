@@ -11,7 +11,7 @@ Interrupts::Interrupts() {
     sigemptyset(&wanted);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&wanted, signal);
     CHECK(::sigprocmask(SIG_BLOCK, &wanted, &before_) == 0);
-    fd_ = Fd(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
+    fd_ = real::Fd(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
     CHECK(fd_.valid());
 }
 

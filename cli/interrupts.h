@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "cli/fd.h"
+#include "real/base/fd.h"
 
 namespace overlab::cli {
 
@@ -27,7 +27,7 @@ class Interrupts {
 
    private:
     sigset_t before_{};
-    Fd fd_;
+    real::Fd fd_;
     int caught_ = 0;
 };
 

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace overlab::cli {
+namespace overlab::real {
 
 class Fd {
    public:
@@ -34,4 +34,4 @@ class Fd {
     int fd_ = -1;
 };
 
-}  // namespace overlab::cli
+}  // namespace overlab::real

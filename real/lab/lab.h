@@ -1,0 +1,71 @@
+// Lab: a scenario's underlay on this kernel: a namespace for every host, switch, router and pod,
+// veth pairs for links, shaped at both ends. Addresses, MACs and routes are those that the
+// simulated underlay has (UnderlayGraph).
+//
+//   pod ns          host ns                        switch ns              router ns
+//   eth0 --veth-- [ cni0 ]   eth0 --veth(tbf, netem)-- [ bridge ] --veth-- <peer name>
+//
+// Must run inside a sandbox (real/base/sandbox.h).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/base/error.h"
+#include "models/measure/run_report.h"
+#include "models/ports/host_stack.h"
+#include "models/scenario/scenario.h"
+#include "models/underlay/graph.h"
+#include "real/base/netns.h"
+
+namespace overlab::real {
+
+/// fast: veth keeps segmentation and checksum offload, so that 64 KB aggregates cross links in one
+/// piece. faithful: offloads are off on underlay links, so that captures, counters and MTU checks
+/// tell the truth; about a third slower.
+enum class LinkProfile : std::uint8_t { fast, faithful };
+
+struct LabOptions {
+    LinkProfile profile = LinkProfile::faithful;
+    /// Links of this rate and above are not shaped: a veth cannot reach them anyway. 0: shape none.
+    std::uint64_t shape_below_bps = 5'000'000'000;
+};
+
+class Lab {
+   public:
+    /// Errors: those of UnderlayGraph::build; unsupported (delay, loss or a link kind that this
+    /// kernel lacks: says which link wants it, and that --world vm has it); unavailable.
+    [[nodiscard]] static Result<std::unique_ptr<Lab>> build(const Scenario& scenario,
+                                                            const LabOptions& options);
+    virtual ~Lab() = default;
+
+    [[nodiscard]] virtual const UnderlayGraph& graph() const = 0;
+    [[nodiscard]] virtual const Netns& node(NodeIndex node) const = 0;
+    [[nodiscard]] virtual const Netns& pod(std::size_t pod) const = 0;  ///< index as Scenario::pods
+    [[nodiscard]] virtual HostFacts facts(NodeIndex host) const = 0;
+
+    /// What CNI does once the host has a lease: bridge cni0 with the subnet's .1, pods from .2 on
+    /// in scenario order with MTU `overlay_mtu` and a default route. Called again after a new
+    /// lease, it moves them.
+    [[nodiscard]] virtual Result<void> set_up_pods(NodeIndex host, Ipv4Prefix subnet,
+                                                   std::uint32_t overlay_mtu) = 0;
+    /// Unspecified before set_up_pods.
+    [[nodiscard]] virtual Ipv4Address pod_address(std::size_t pod) const = 0;
+
+    [[nodiscard]] virtual Result<void> set_link_up(LinkId link, bool up) = 0;
+
+    /// One pcapng a link in `folder`, named after the link as the sim names them; both directions,
+    /// nanosecond times. Errors: unavailable.
+    [[nodiscard]] virtual Result<void> start_captures(const std::filesystem::path& folder) = 0;
+    [[nodiscard]] virtual Result<void> stop_captures() = 0;
+
+    /// Counters since build, both directions of every link, in the sim's order (models/measure).
+    [[nodiscard]] virtual Result<std::vector<LinkReport>> link_reports() = 0;
+    /// What was not modelled as the scenario says, for people.
+    [[nodiscard]] virtual const std::vector<std::string>& warnings() const = 0;
+};
+
+}  // namespace overlab::real
