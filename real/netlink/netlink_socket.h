@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
-#include <string_view>
 #include <vector>
 
 #include "models/base/error.h"
@@ -30,13 +28,18 @@ class NetlinkBatch {
         return *reinterpret_cast<T*>(reinterpret_cast<char*>(message) + NLMSG_HDRLEN);
     }
     [[nodiscard]] std::size_t size() const { return offsets_.size(); }
+    /// Length of all messages, in bytes.
+    [[nodiscard]] std::size_t byte_count();
     void clear();
 
    private:
     friend class NetlinkSocket;
-    void close_last();  ///< the last message's length becomes known
+    /// The last message's length becomes known: it grows by what is put into it after add().
+    void close_last();
+    [[nodiscard]] nlmsghdr* at(std::size_t index);
 
-    std::vector<char> bytes_;
+    std::vector<char> bytes_;  ///< always with room for one more message behind `end_`
+    std::size_t end_ = 0;      ///< of the messages before the last
     std::vector<std::size_t> offsets_;
 };
 
@@ -48,9 +51,11 @@ class NetlinkSocket {
     [[nodiscard]] static Result<NetlinkSocket> open(int protocol, const Netns* netns = nullptr);
 
     /// Sends every message, many a system call, and waits for all answers: one outcome a message,
-    /// in order. Kinds: ENOENT, ESRCH, ENODEV -> not_found; EEXIST -> already_exists; EOPNOTSUPP,
-    /// EPROTONOSUPPORT -> unsupported; ENOBUFS, ENOMEM, EAGAIN -> unavailable; else
-    /// invalid_argument. `what` is the kernel's text; the caller puts the object's name before it.
+    /// in order. A message that fails does not stop those after it. Kinds: ENOENT, ESRCH, ENODEV,
+    /// ENXIO, EADDRNOTAVAIL -> not_found; EEXIST -> already_exists; EOPNOTSUPP, EPROTONOSUPPORT,
+    /// EAFNOSUPPORT, EPERM -> unsupported; ENOBUFS, ENOMEM, EAGAIN, EBUSY, EINTR -> unavailable;
+    /// else invalid_argument. `what` is the kernel's text; the caller puts the object's name before
+    /// it.
     [[nodiscard]] std::vector<Result<void>> execute(NetlinkBatch& batch);
     /// For one message.
     [[nodiscard]] Result<void> execute_one(NetlinkBatch& batch);
@@ -64,6 +69,13 @@ class NetlinkSocket {
 
    private:
     explicit NetlinkSocket(Fd fd);
+    struct Chunk;
+
+    [[nodiscard]] Chunk next_chunk(NetlinkBatch& batch, std::size_t first);
+    void run_chunk(NetlinkBatch& batch, const Chunk& chunk, std::vector<Result<void>>& outcomes);
+    [[nodiscard]] Result<void> send(const char* bytes, std::size_t size);
+    /// Hands over each message of the next datagram from the kernel.
+    [[nodiscard]] Result<void> receive(const std::function<void(const nlmsghdr&)>& take);
 
     Fd fd_;
     std::uint32_t sequence_ = 1;
