@@ -3,13 +3,11 @@
 
 #include <sys/types.h>
 
-#include <cstddef>
-#include <optional>
 #include <string>
-#include <string_view>
 
-#include "real/base/fd.h"
 #include "cli/jobs.h"
+#include "cli/outcome.h"
+#include "real/base/fd.h"
 
 namespace overlab::cli {
 
@@ -33,22 +31,18 @@ class Child {
     [[nodiscard]] bool read();
 
     /// How far the run is, 0 to 1.
-    [[nodiscard]] double fraction() const { return fraction_; }
+    [[nodiscard]] double fraction() const { return reader_.fraction(); }
 
     /// Waits for the process to end. Call once, after read() returned true.
     [[nodiscard]] Result<RunReport> outcome();
 
    private:
     Child(pid_t pid, real::Fd pipe, std::string name);
-    void take_lines();
-    void take_line(std::string_view line);
 
     pid_t pid_;
     real::Fd pipe_;
     std::string name_;
-    std::string buffer_;  ///< what has come of the line that is not yet whole
-    double fraction_ = 0;
-    std::optional<Result<RunReport>> said_;
+    OutcomeReader reader_;
 };
 
 }  // namespace overlab::cli

@@ -9,9 +9,9 @@
 
 namespace overlab::cli {
 
-/// What a command gets from main(): the world's front door and where its exit code goes.
+/// What a command gets from main(): the worlds' front doors and where its exit code goes.
 struct Environment {
-    Runner runner;
+    Runners runners;
     Tracer tracer;
     int exit_code = 0;
 };

@@ -18,7 +18,7 @@ void add_compare_command(CLI::App& app, Environment& environment) {
     const auto options = std::make_shared<ExperimentOptions>();
     add_experiment_options(*command, *options);
     command->callback([options, &environment] {
-        environment.exit_code = run_experiment(*options, Selection::compared, environment.runner);
+        environment.exit_code = run_experiment(*options, Selection::compared, environment.runners);
     });
 }
 

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "cli/digest.h"
@@ -14,6 +16,7 @@
 #include "cli/scenario_file.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
+#include "real/base/run_folder.h"
 #include "results/comparison.h"
 #include "results/directory.h"
 #include "results/expectations.h"
@@ -28,8 +31,9 @@ namespace {
 Result<void> place_captures(std::vector<Job>& jobs, const ResultDirectory& directory) {
     for (Job& job : jobs) {
         const auto backend = backend_name(job.scenario.network.backend);
-        OVERLAB_TRY(job.options.capture_dir, directory.make_folder(fmt::format(
-                                                 "captures/{}-seed{}", backend, job.options.seed)));
+        std::string folder = fmt::format("captures/{}-seed{}", backend, job.options.seed);
+        if (job.world != "sim") folder += "-" + job.world;
+        OVERLAB_TRY(job.options.capture_dir, directory.make_folder(folder));
     }
     return {};
 }
@@ -42,6 +46,7 @@ ExperimentResult judged(const Scenario& scenario, const ExperimentPlan& plan,
                         std::vector<RunReport> reports) {
     ExperimentResult result{.scenario = scenario.name,
                             .description = scenario.description,
+                            .worlds = plan.worlds,
                             .backends = plan.backends,
                             .seeds = plan.seeds,
                             .runs = std::move(reports),
@@ -53,6 +58,39 @@ ExperimentResult judged(const Scenario& scenario, const ExperimentPlan& plan,
     return result;
 }
 
+/// Files of runs on a real kernel. Held here and not by the children, so that it goes away even if
+/// they are killed; what is left of a killed overlab is swept by the next one.
+Result<std::optional<real::RunFolder>> place_scratch(std::vector<Job>& jobs,
+                                                     const std::string& scenario_file) {
+    const auto on_a_kernel = [](const Job& job) { return job.world != "sim"; };
+    if (std::ranges::none_of(jobs, on_a_kernel)) return std::nullopt;
+    OVERLAB_TRY(real::RunFolder folder, real::RunFolder::create());
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        const std::filesystem::path path = folder.path() / fmt::format("job{}", i);
+        std::error_code failure;
+        std::filesystem::create_directory(path, failure);
+        if (failure) {
+            return fail(ErrorKind::unavailable,
+                        fmt::format("{}: {}", path.string(), failure.message()), failure.value());
+        }
+        jobs[i].options.kernel.scratch_dir = path.string();
+        jobs[i].options.kernel.scenario_file =
+            std::filesystem::absolute(scenario_file, failure).string();
+    }
+    return folder;
+}
+
+/// What is to be said if no run came of it at all.
+std::optional<std::string> nothing_ran(const std::vector<RunReport>& runs) {
+    std::string all;
+    for (const RunReport& run : runs) {
+        if (run.unavailable.empty()) return std::nullopt;
+        if (!all.empty()) all += "; ";
+        all += fmt::format("{} ({} world): {}", run.backend, run.world, run.unavailable);
+    }
+    return all;
+}
+
 Result<MachineFacts> machine_facts(const ExperimentOptions& options, const ScenarioFile& file) {
     MachineFacts facts;
     OVERLAB_TRY(facts.program_sha256, program_sha256());
@@ -60,7 +98,7 @@ Result<MachineFacts> machine_facts(const ExperimentOptions& options, const Scena
     facts.compiler = compiler();
     facts.scenario_file = options.scenario_file;
     facts.scenario_sha256 = file.sha256;
-    facts.jobs = parallel_jobs(options.jobs);
+    facts.jobs = parallel_jobs(options.jobs, options.worlds);
     return facts;
 }
 
@@ -106,7 +144,7 @@ class Experiment {
     Experiment(const ExperimentOptions& options, const ScenarioFile& file, ExperimentPlan plan)
         : options_(options), file_(file), plan_(std::move(plan)) {}
 
-    Result<ExperimentResult> run(const Runner& runner, Interrupts& interrupts) {
+    Result<ExperimentResult> run(const Runners& runners, Interrupts& interrupts) {
         const std::string path =
             options_.out.empty() ? default_directory(file_.scenario) : options_.out;
         OVERLAB_TRY(ResultDirectory directory, ResultDirectory::create(path));
@@ -115,10 +153,12 @@ class Experiment {
             if (auto placed = place_captures(plan_.jobs, directory); !placed)
                 return std::unexpected(placed.error());
         }
+        OVERLAB_TRY(const auto scratch, place_scratch(plan_.jobs, options_.scenario_file));
         const auto start = std::chrono::steady_clock::now();
-        OVERLAB_TRY(auto reports, run_all(runner, interrupts, machine.jobs));
+        OVERLAB_TRY(auto reports, run_all(runners, interrupts, machine.jobs));
         machine.wall_ns =
             std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+        if (const auto why = nothing_ran(reports)) return fail(ErrorKind::unsupported, *why);
         ExperimentResult result = judged(file_.scenario, plan_, std::move(reports));
         machine.deterministic_sha256 = sha256(deterministic_json(result));
         digest_ = machine.deterministic_sha256;
@@ -134,10 +174,10 @@ class Experiment {
     [[nodiscard]] const std::string& path() const { return path_; }
 
    private:
-    Result<std::vector<RunReport>> run_all(const Runner& runner, Interrupts& interrupts,
+    Result<std::vector<RunReport>> run_all(const Runners& runners, Interrupts& interrupts,
                                            unsigned parallel) {
         Progress progress(plan_.jobs.size(), !options_.no_progress);
-        return run_jobs(plan_.jobs, runner, parallel, interrupts, progress);
+        return run_jobs(plan_.jobs, runners, parallel, interrupts, progress);
     }
 
     const ExperimentOptions& options_;
@@ -148,7 +188,7 @@ class Experiment {
 
 }  // namespace
 
-int run_experiment(const ExperimentOptions& options, Selection selection, const Runner& runner) {
+int run_experiment(const ExperimentOptions& options, Selection selection, const Runners& runners) {
     const auto file = load_scenario(options.scenario_file);
     if (!file) return report_problems(file.error(), options.format);
     auto plan = plan_experiment(file->scenario, options, selection);
@@ -156,7 +196,7 @@ int run_experiment(const ExperimentOptions& options, Selection selection, const 
 
     Interrupts interrupts;
     Experiment experiment(options, *file, std::move(*plan));
-    const auto result = experiment.run(runner, interrupts);
+    const auto result = experiment.run(runners, interrupts);
     if (!result) {
         const int code = report_error(result.error().what, options.format);
         const int signal = interrupts.caught();
@@ -166,9 +206,11 @@ int run_experiment(const ExperimentOptions& options, Selection selection, const 
         fmt::print("{}", experiment.json());
     } else {
         print_tables(*result, file->warnings, selection);
-        fmt::print(
-            "\n{}: result.json, flows.csv, summary.txt{}\nsha256 of the deterministic part: {}\n",
-            experiment.path(), options.capture ? ", captures/" : "", experiment.digest());
+        fmt::print("\n{}: result.json, flows.csv, summary.txt{}\n", experiment.path(),
+                   options.capture ? ", captures/" : "");
+        // Real time never gives the same numbers twice.
+        if (result->worlds == std::vector<std::string>{"sim"})
+            fmt::print("sha256 of the deterministic part: {}\n", experiment.digest());
     }
     return exit_code_of(*result);
 }

@@ -24,7 +24,9 @@ struct ExperimentOptions {
     std::uint64_t seed = 0;             ///< 0: the scenario's
     unsigned runs = 1;                  ///< seeds: seed, seed + 1, ...
     std::vector<std::string> backends;  ///< empty: the command's default
-    std::string out;                    ///< empty: overlab-out/NAME
+    std::vector<std::string> worlds{"sim"};
+    KernelOptions kernel;  ///< scratch_dir and scenario_file are filled in by the experiment
+    std::string out;       ///< empty: overlab-out/NAME
     bool capture = false;
     unsigned jobs = 0;  ///< 0: as many as there are cores
     bool no_progress = false;
@@ -42,6 +44,6 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options);
 
 /// Loads, runs, writes the result folder, prints. Returns the process' exit code.
 [[nodiscard]] int run_experiment(const ExperimentOptions& options, Selection selection,
-                                 const Runner& runner);
+                                 const Runners& runners);
 
 }  // namespace overlab::cli

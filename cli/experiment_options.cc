@@ -12,6 +12,27 @@ void add_format_option(CLI::App& command, Format& format) {
         ->option_text("table|json (default: table)");
 }
 
+/// What only runs on a real kernel know.
+void add_kernel_options(CLI::App& command, KernelOptions& kernel) {
+    using UdpMode = KernelOptions::UdpMode;
+    command
+        .add_option("--udp-mode", kernel.udp_mode,
+                    "kernel, vm: the udp backend's proxy: fast (offloads, batches) or classic (one "
+                    "packet a system call)")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, UdpMode>{{"fast", UdpMode::fast}, {"classic", UdpMode::classic}}))
+        ->option_text("fast|classic (default: fast)");
+    command
+        .add_option("--links", kernel.link_offloads,
+                    "kernel, vm: faithful links carry real segments, fast ones 64 KB aggregates")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, bool>{{"faithful", false}, {"fast", true}}))
+        ->option_text("faithful|fast (default: faithful)");
+    command.add_option("--engine", kernel.engine, "vm: what runs the guest (default: the fittest)")
+        ->check(CLI::IsMember(std::vector<std::string>{"kvm", "uml", "tcg"}))
+        ->option_text("kvm|uml|tcg");
+}
+
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command
         .add_option("scenario", options.scenario_file,
@@ -24,6 +45,16 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
         ->expected(1)
         ->take_all()
         ->option_text("NAME");
+    command
+        .add_option(
+            "--world", options.worlds,
+            "sim: simulated hosts, virtual time; kernel: network namespaces of this machine; "
+            "vm: the same under a guest kernel. Several: sim,kernel")
+        ->delimiter(',')
+        ->expected(1)
+        ->take_all()
+        ->check(CLI::IsMember(std::vector<std::string>{"sim", "kernel", "vm"}))
+        ->option_text("WORLD (default: sim)");
     command.add_option("--seed", options.seed, "instead of the scenario's seed")
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))
         ->option_text("N");
@@ -39,6 +70,7 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command.add_option("--jobs", options.jobs, "runs at a time (default: one a core; at most two)")
         ->check(CLI::Range(1U, 1024U))
         ->option_text("N");
+    add_kernel_options(command, options.kernel);
     command.add_flag("--no-progress", options.no_progress, "no progress line on the terminal");
 }
 

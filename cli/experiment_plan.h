@@ -13,9 +13,10 @@
 namespace overlab::cli {
 
 struct ExperimentPlan {
+    std::vector<std::string> worlds;    ///< in the order asked for, each once
     std::vector<std::string> backends;  ///< in the order asked for, each once
     std::vector<std::uint64_t> seeds;   ///< ascending
-    std::vector<Job> jobs;              ///< by backend, then by seed
+    std::vector<Job> jobs;              ///< by backend, world, seed
 };
 
 /// Errors: a backend that the scenario has no configuration for; seeds past the largest number.
@@ -23,7 +24,9 @@ struct ExperimentPlan {
                                                      const ExperimentOptions& options,
                                                      Selection selection);
 
-/// How many children at a time: as asked for, at most twice the cores; else one a core.
-[[nodiscard]] unsigned parallel_jobs(unsigned wanted);
+/// How many children at a time: as asked for, at most twice the cores; else one a core. Runs in
+/// real time go one after another unless asked for otherwise: they would share the cores they
+/// measure.
+[[nodiscard]] unsigned parallel_jobs(unsigned wanted, const std::vector<std::string>& worlds);
 
 }  // namespace overlab::cli

@@ -15,12 +15,25 @@
 namespace overlab::cli {
 namespace {
 
+/// What stands for a run that this machine or world cannot do.
+RunReport unavailable_report(const Job& job, const std::string& why) {
+    RunReport report;
+    report.scenario = job.scenario.name;
+    report.backend = backend_name(job.scenario.network.backend);
+    report.world = job.world;
+    report.seed = job.options.seed;
+    // The job's name, which stands before every error, is known from the report itself.
+    const std::string prefix = job.name + ": ";
+    report.unavailable = why.starts_with(prefix) ? why.substr(prefix.size()) : why;
+    return report;
+}
+
 class Pool {
    public:
-    Pool(const std::vector<Job>& jobs, const Runner& runner, Interrupts& interrupts,
+    Pool(const std::vector<Job>& jobs, const Runners& runners, Interrupts& interrupts,
          Progress& progress)
         : jobs_(jobs),
-          runner_(runner),
+          runners_(runners),
           interrupts_(interrupts),
           progress_(progress),
           outcomes_(jobs.size()) {}
@@ -48,7 +61,7 @@ class Pool {
    private:
     void start_next() {
         const std::size_t index = next_++;
-        auto child = Child::start(jobs_[index], runner_, interrupts_);
+        auto child = Child::start(jobs_[index], runners_.at(jobs_[index].world), interrupts_);
         if (child) {
             running_.emplace(index, std::move(*child));
         } else {
@@ -89,6 +102,8 @@ class Pool {
     }
 
     void finish(std::size_t index, Result<RunReport> outcome) {
+        if (!outcome && outcome.error().kind == ErrorKind::unsupported)
+            outcome = unavailable_report(jobs_[index], outcome.error().what);
         if (!outcome) {
             limit_ = std::min(limit_, index + 1);
             running_.erase(running_.lower_bound(limit_), running_.end());  // ~Child kills
@@ -97,7 +112,7 @@ class Pool {
     }
 
     const std::vector<Job>& jobs_;
-    const Runner& runner_;
+    const Runners& runners_;
     Interrupts& interrupts_;
     Progress& progress_;
     std::vector<std::optional<Result<RunReport>>> outcomes_;
@@ -108,11 +123,11 @@ class Pool {
 
 }  // namespace
 
-Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs, const Runner& runner,
+Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs, const Runners& runners,
                                         unsigned parallel, Interrupts& interrupts,
                                         Progress& progress) {
     CHECK(parallel >= 1);
-    return Pool(jobs, runner, interrupts, progress).run(parallel);
+    return Pool(jobs, runners, interrupts, progress).run(parallel);
 }
 
 }  // namespace overlab::cli

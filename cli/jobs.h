@@ -4,38 +4,40 @@
 // a child of its own; its report comes back over a pipe. The order of results is the order of jobs,
 // whoever finishes first. When a job fails, those before it still finish, so that the same job is
 // blamed every time.
-//
-// Pipe: lines of text. `p NOW_NS END_NS` is progress, `r JSON` the report, `e KIND ERRNO MESSAGE`
-// an error.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cli/interrupts.h"
 #include "cli/progress.h"
 #include "models/base/error.h"
+#include "models/measure/run_options.h"
 #include "models/measure/run_report.h"
 #include "models/scenario/scenario.h"
-#include "sim/world.h"
 
 namespace overlab::cli {
 
-/// Runs one scenario: sim::run, or a test's own.
-using Runner = std::function<Result<RunReport>(const Scenario&, const sim::RunOptions&)>;
+/// Runs one scenario in one world: sim::run, the kernel's, or a test's own.
+using Runner = std::function<Result<RunReport>(const Scenario&, const RunOptions&)>;
+/// By the world's name: `sim`, `kernel`, `vm`.
+using Runners = std::map<std::string, Runner>;
 
 struct Job {
-    std::string name;  ///< for people: `vxlan, seed 3`
+    std::string name;           ///< for people: `vxlan, seed 3`
+    std::string world = "sim";  ///< a key of the runners
     Scenario scenario;
-    sim::RunOptions options;
+    RunOptions options;
 };
 
-/// One report a job, in their order. Errors: the runner's, with the job's name before the message;
-/// unavailable if a child died (the message names the signal) or if interrupts caught one. No child
-/// is left when it returns. parallel >= 1.
+/// One report a job, in their order. What a world cannot run here (`unsupported`) is a report too,
+/// with the reason in RunReport::unavailable. Errors: the runner's other ones, with the job's name
+/// before the message; unavailable if a child died (the message names the signal) or if interrupts
+/// caught one. No child is left when it returns. parallel >= 1.
 [[nodiscard]] Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs,
-                                                      const Runner& runner, unsigned parallel,
+                                                      const Runners& runners, unsigned parallel,
                                                       Interrupts& interrupts, Progress& progress);
 
 }  // namespace overlab::cli

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
     // A file-size limit then shows as a failed write, which is reported, and not as death by
     // signal.
     std::signal(SIGXFSZ, SIG_IGN);
-    return overlab::cli::run_command_line(
-        argc, argv,
-        {.runner = overlab::sim::run, .tracer = overlab::cli::trace_in_sim, .exit_code = 0});
+    return overlab::cli::run_command_line(argc, argv,
+                                          {.runners = {{"sim", overlab::sim::run}},
+                                           .tracer = overlab::cli::trace_in_sim,
+                                           .exit_code = 0});
 }

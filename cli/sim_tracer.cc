@@ -32,7 +32,7 @@ Result<Trace> trace_in_sim(const Scenario& scenario, std::uint64_t seed,
                            const TracePacket& packet) {
     Scenario quiet = scenario;
     quiet.traffic.clear();
-    sim::RunOptions options;
+    RunOptions options;
     options.seed = seed;
     OVERLAB_TRY(const auto world, sim::SimWorld::build(quiet, options));
     if (!world->run_until_converged(quiet.duration.ns)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "models/base/check.h"
@@ -10,20 +11,29 @@
 namespace overlab {
 namespace {
 
-using RunsOfBackend = std::vector<const RunReport*>;
+using Runs = std::vector<const RunReport*>;
 
-std::vector<std::pair<std::string, RunsOfBackend>> by_backend(const std::vector<RunReport>& runs) {
-    std::vector<std::pair<std::string, RunsOfBackend>> groups;
+/// The runs of one row.
+struct RowRuns {
+    std::string backend, world;
+    Runs runs;
+};
+
+std::vector<RowRuns> by_row(const std::vector<RunReport>& runs) {
+    std::vector<RowRuns> groups;
     for (const RunReport& run : runs) {
-        auto group =
-            std::ranges::find(groups, run.backend, &std::pair<std::string, RunsOfBackend>::first);
-        if (group == groups.end()) group = groups.insert(groups.end(), {run.backend, {}});
-        group->second.push_back(&run);
+        if (!run.unavailable.empty()) continue;
+        auto group = std::ranges::find_if(groups, [&](const RowRuns& one) {
+            return one.backend == run.backend && one.world == run.world;
+        });
+        if (group == groups.end())
+            group = groups.insert(groups.end(), {run.backend, run.world, {}});
+        group->runs.push_back(&run);
     }
     return groups;
 }
 
-ComparisonCell cell_of(const ComparisonMetric& metric, const RunsOfBackend& runs) {
+ComparisonCell cell_of(const ComparisonMetric& metric, const Runs& runs) {
     std::vector<double> samples;
     for (const RunReport* run : runs) {
         if (const auto value = metric.value(*run)) samples.push_back(*value);
@@ -43,22 +53,24 @@ bool indistinguishable(const Estimate& a, const Estimate& b) {
            apart <= negligible * std::max(std::abs(a.mean), std::abs(b.mean));
 }
 
-/// Marks column `index`: the best, whoever is as good, and the others' distance to it.
-void judge(std::vector<ComparisonRow>& rows, const ComparisonColumn& column, std::size_t index) {
+/// Marks column `index` of one world's rows: the best, whoever is as good, and the others' distance
+/// to it.
+void judge(const std::vector<ComparisonRow*>& rows, const ComparisonColumn& column,
+           std::size_t index) {
     const ComparisonCell* best = nullptr;
-    for (const ComparisonRow& row : rows) {
-        const ComparisonCell& cell = row.cells[index];
+    for (const ComparisonRow* row : rows) {
+        const ComparisonCell& cell = row->cells[index];
         if (!cell.value) continue;
         if (best == nullptr || better_than(*cell.value, *best->value, column.better)) best = &cell;
     }
     if (best == nullptr) return;
     const Estimate target = *best->value;
-    const bool all_alike = std::ranges::all_of(rows, [&](const ComparisonRow& row) {
-        return row.cells[index].value && indistinguishable(*row.cells[index].value, target);
+    const bool all_alike = std::ranges::all_of(rows, [&](const ComparisonRow* row) {
+        return row->cells[index].value && indistinguishable(*row->cells[index].value, target);
     });
     if (all_alike) return;
-    for (ComparisonRow& row : rows) {
-        ComparisonCell& cell = row.cells[index];
+    for (ComparisonRow* row : rows) {
+        ComparisonCell& cell = row->cells[index];
         if (!cell.value) continue;
         cell.best = indistinguishable(*cell.value, target);
         if (!cell.best && column.with_difference && target.mean != 0) {
@@ -67,7 +79,7 @@ void judge(std::vector<ComparisonRow>& rows, const ComparisonColumn& column, std
     }
 }
 
-void collect_notes(const std::string& backend, const RunsOfBackend& runs, Comparison& comparison) {
+void collect_notes(const std::string& backend, const Runs& runs, Comparison& comparison) {
     for (const PairProblem& pair : runs.front()->unreachable)
         comparison.unreachable.push_back({backend, pair});
     for (const RunReport* run : runs) {
@@ -84,17 +96,28 @@ void collect_notes(const std::string& backend, const RunsOfBackend& runs, Compar
 
 Comparison compare(const std::vector<RunReport>& runs) {
     CHECK(!runs.empty());
-    const std::vector<ComparisonMetric> metrics = comparison_metrics(runs.front());
     Comparison comparison;
+    for (const RunReport& run : runs) {
+        if (!run.unavailable.empty())
+            comparison.unavailable.push_back({run.backend, run.world, run.unavailable});
+    }
+    const std::vector<RowRuns> groups = by_row(runs);
+    if (groups.empty()) return comparison;
+    const std::vector<ComparisonMetric> metrics = comparison_metrics(*groups.front().runs.front());
     for (const ComparisonMetric& metric : metrics) comparison.columns.push_back(metric.column);
-    for (const auto& [backend, group] : by_backend(runs)) {
-        ComparisonRow row{.backend = backend, .cells = {}};
+    for (const auto& [backend, world, group] : groups) {
+        ComparisonRow row{.backend = backend, .world = world, .cells = {}};
         for (const ComparisonMetric& metric : metrics) row.cells.push_back(cell_of(metric, group));
         comparison.rows.push_back(std::move(row));
         collect_notes(backend, group, comparison);
     }
-    for (std::size_t i = 0; i < comparison.columns.size(); ++i)
-        judge(comparison.rows, comparison.columns[i], i);
+    std::map<std::string, std::vector<ComparisonRow*>> by_world;
+    for (ComparisonRow& row : comparison.rows) by_world[row.world].push_back(&row);
+    comparison.world_count = by_world.size();
+    for (const auto& [world, rows] : by_world) {
+        for (std::size_t i = 0; i < comparison.columns.size(); ++i)
+            judge(rows, comparison.columns[i], i);
+    }
     return comparison;
 }
 

@@ -1,12 +1,13 @@
 // Comparison: the numbers of the table that `compare` prints, from the reports of several backends
 // and seeds.
 //
-// One row a backend, one column a metric; a cell is a mean over the seeds with its 95 % confidence
-// interval. The best of a column is the one with the best mean; whoever's difference to it is
-// within the two intervals, or less than a thousandth, is as good. Wire overhead is the share of
-// the bulk flows' bytes on their first link that was not payload: goodput is at most the line rate
-// times what is left. Latency columns are round trips of request_response flows. Scenarios with
-// many flows of a kind get one column for all of them.
+// One row a backend and world, one column a metric; a cell is a mean over the seeds with its 95 %
+// confidence interval. Rows are judged against those of their own world. The best of a column is
+// the one with the best mean; whoever's difference to it is within the two intervals, or less than
+// a thousandth, is as good. Wire overhead is the share of the bulk flows' bytes on their first link
+// that was not payload: goodput is at most the line rate times what is left. Latency columns are
+// round trips of request_response flows. Scenarios with many flows of a kind get one column for all
+// of them.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,7 @@ struct ComparisonCell {
 };
 
 struct ComparisonRow {
-    std::string backend;
+    std::string backend, world;
     std::vector<ComparisonCell> cells;  ///< one a column
 };
 
@@ -49,12 +50,18 @@ struct Comparison {
         std::string backend;
         PairProblem pair;
     };
-    std::vector<Unreachable> unreachable;  ///< of each backend's first run
+    std::vector<Unreachable> unreachable;  ///< of each row's first run
+
+    struct Unavailable {
+        std::string backend, world, why;
+    };
+    std::vector<Unavailable> unavailable;  ///< what a world cannot run here; no row
+    std::size_t world_count = 0;           ///< among the rows
     /// (backend, text), each once a backend.
     std::vector<std::pair<std::string, std::string>> warnings;
 };
 
-/// `runs` of one scenario; rows in the order in which backends first appear.
+/// `runs` of one scenario; rows in the order in which pairs of backend and world first appear.
 [[nodiscard]] Comparison compare(const std::vector<RunReport>& runs);
 
 }  // namespace overlab

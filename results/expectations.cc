@@ -1,5 +1,6 @@
 #include "results/expectations.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace overlab {
@@ -15,10 +16,17 @@ bool within(double value, const Expectation& expectation) {
 std::vector<ExpectationOutcome> evaluate_expectations(const Scenario& scenario,
                                                       const RunReport& run) {
     std::vector<ExpectationOutcome> outcomes;
+    if (!run.unavailable.empty()) return outcomes;
     for (const Expectation& expectation : scenario.expect) {
+        // What a world does not measure is nobody's failure; the table says which these are.
+        if (expectation.of == "network" &&
+            std::ranges::find(run.unmeasured, expectation.metric) != run.unmeasured.end()) {
+            continue;
+        }
         if (!expectation.backend.empty() && expectation.backend != run.backend) continue;
         ExpectationOutcome outcome{.expectation = expectation,
                                    .backend = run.backend,
+                                   .world = run.world,
                                    .seed = run.seed,
                                    .measured = std::nullopt,
                                    .problem = {},

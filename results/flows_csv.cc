@@ -19,7 +19,8 @@ std::string field(std::string_view text) {
 }
 
 constexpr std::string_view heading =
-    "backend,seed,flow,kind,from,to,start_ns,stop_ns,bytes_delivered,goodput_bps,steady_goodput_"
+    "backend,world,seed,flow,kind,from,to,start_ns,stop_ns,bytes_delivered,goodput_bps,steady_"
+    "goodput_"
     "bps,"
     "packets_sent,packets_received,packets_lost,retransmits,latency_count,latency_min_ns,latency_"
     "mean_ns,"
@@ -29,8 +30,8 @@ constexpr std::string_view heading =
 std::string line(const RunReport& run, const FlowReport& flow) {
     const LatencySummary& latency = flow.latency;
     std::string out =
-        fmt::format("{},{},{},{},{},{},", field(run.backend), run.seed, field(flow.name),
-                    field(flow.kind), field(flow.from), field(flow.to));
+        fmt::format("{},{},{},{},{},{},{},", field(run.backend), field(run.world), run.seed,
+                    field(flow.name), field(flow.kind), field(flow.from), field(flow.to));
     out +=
         fmt::format("{},{},{},{},{},{},{},{},{},", flow.start_ns, flow.stop_ns,
                     flow.bytes_delivered, flow.goodput_bps, flow.steady_goodput_bps,

@@ -108,6 +108,7 @@ double cpu_ns(const RunReport& run) {
     std::int64_t total = 0;
     for (const HostReport& host : run.hosts) {
         total = std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), total);
+        for (const auto& [what, time_ns] : host.cpu_measured_ns) total += time_ns;
     }
     return static_cast<double>(total);
 }

@@ -51,6 +51,7 @@ template <typename T, typename Visit>
 void visit_fields(T& host, Visit&& visit) {
     visit("busiest_core_ns", host.busiest_core_ns);
     visit("converged_ns", host.converged_ns);
+    visit("cpu_measured_ns", host.cpu_measured_ns);
     visit("cpu_ns", host.cpu_ns);
     visit("drops_packets", host.drops);
     visit("lease", host.lease);
@@ -111,6 +112,8 @@ void visit_fields(T& report, Visit&& visit) {
     visit("store_bytes", report.store_bytes);
     visit("store_messages", report.store_messages);
     visit("timeline", report.timeline);
+    visit("unavailable", report.unavailable);
+    visit("unmeasured", report.unmeasured);
     visit("unreachable", report.unreachable);
     visit("warnings", report.warnings);
     visit("world", report.world);

@@ -16,19 +16,20 @@ namespace overlab {
 /// One `expect` of the scenario, measured in one run.
 struct ExpectationOutcome {
     Expectation expectation;
-    std::string backend;
+    std::string backend, world;
     std::uint64_t seed = 0;
     std::optional<double> measured;  ///< absent: there is no such metric; `problem` says why
     std::string problem;
     bool met = false;
 };
 
-/// The reproducible part.
+/// The reproducible part (of a run in sim; other worlds run in real time).
 struct ExperimentResult {
     std::string scenario, description;
+    std::vector<std::string> worlds;               ///< in the order asked for
     std::vector<std::string> backends;             ///< in the order asked for
     std::vector<std::uint64_t> seeds;              ///< ascending
-    std::vector<RunReport> runs;                   ///< by backend in that order, then by seed
+    std::vector<RunReport> runs;                   ///< by backend, world, seed, in those orders
     std::vector<ExpectationOutcome> expectations;  ///< by run, then in the scenario's order
 };
 

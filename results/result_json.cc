@@ -44,7 +44,8 @@ Json expectation_json(const ExpectationOutcome& outcome) {
               {"met", outcome.met},
               {"metric", outcome.expectation.metric},
               {"of", outcome.expectation.of},
-              {"seed", outcome.seed}};
+              {"seed", outcome.seed},
+              {"world", outcome.world}};
     if (outcome.expectation.min) json["min"] = number(*outcome.expectation.min);
     if (outcome.expectation.max) json["max"] = number(*outcome.expectation.max);
     if (outcome.measured) json["measured"] = number(*outcome.measured);
@@ -66,7 +67,8 @@ Json comparison_json(const Comparison& comparison) {
                 {"mean", in_key_unit(row.cells[i].value->mean, column.unit)},
                 {"runs", row.cells[i].value->count}};
         }
-        rows[row.backend] = std::move(cells);
+        rows[comparison.world_count > 1 ? row.backend + "@" + row.world : row.backend] =
+            std::move(cells);
     }
     return rows;
 }
@@ -84,7 +86,8 @@ Json deterministic(const ExperimentResult& result) {
             {"expectations", std::move(expectations)},
             {"runs", std::move(runs)},
             {"scenario", result.scenario},
-            {"seeds", result.seeds}};
+            {"seeds", result.seeds},
+            {"worlds", result.worlds}};
 }
 
 }  // namespace

@@ -35,12 +35,16 @@ TableCell table_cell(const ComparisonCell& cell, const ComparisonColumn& column)
 
 Table comparison_table(const Comparison& comparison) {
     Table table;
+    const bool several_worlds = comparison.world_count > 1;
     std::vector<TableCell> heading{{"backend", CellStyle::heading}};
+    if (several_worlds)
+        heading.push_back({.text = "world", .style = CellStyle::heading, .left = true});
     for (const ComparisonColumn& column : comparison.columns)
         heading.push_back({column.heading, CellStyle::heading});
     table.add_row(std::move(heading));
     for (const ComparisonRow& row : comparison.rows) {
         std::vector<TableCell> cells{{row.backend, CellStyle::plain}};
+        if (several_worlds) cells.push_back({.text = row.world, .left = true});
         for (std::size_t i = 0; i < row.cells.size(); ++i) {
             cells.push_back(table_cell(row.cells[i], comparison.columns[i]));
         }
@@ -69,6 +73,15 @@ std::string unreachable_text(const Comparison& comparison) {
         out += fmt::format("  and {} more in result.json\n",
                            comparison.unreachable.size() - max_listed);
     }
+    return out;
+}
+
+/// Backends that a world cannot run on this machine.
+std::string unavailable_text(const Comparison& comparison) {
+    if (comparison.unavailable.empty()) return {};
+    std::string out = "\nnot measured:\n";
+    for (const auto& [backend, world, why] : comparison.unavailable)
+        out += fmt::format("  {} ({} world): {}\n", backend, world, reason_of(why, backend));
     return out;
 }
 
@@ -123,8 +136,8 @@ Table host_table(const RunReport& run) {
     table.add_row(headings({"host", "lease"},
                            {"pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}));
     for (const HostReport& host : run.hosts | std::views::take(max_listed)) {
-        const std::int64_t cpu =
-            std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
+        std::int64_t cpu = std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
+        for (const auto& [what, time_ns] : host.cpu_measured_ns) cpu += time_ns;
         std::uint64_t dropped = 0;
         for (const auto& [disposition, packets] : host.drops) dropped += packets;
         const bool late = host.converged_ns < 0;
@@ -147,12 +160,14 @@ std::string expectation_bounds(const Expectation& expectation) {
     return "any value";
 }
 
-std::string expectation_line(const ExpectationOutcome& outcome, bool several_seeds, bool colour) {
+std::string expectation_line(const ExpectationOutcome& outcome, bool several_worlds,
+                             bool several_seeds, bool colour) {
     const char* verdict = outcome.met ? "ok    " : "FAILED";
     const char* paint = outcome.met ? "\x1b[32m" : "\x1b[31m";
     std::string line =
         colour ? fmt::format("  {}{}\x1b[0m", paint, verdict) : fmt::format("  {}", verdict);
     line += fmt::format("  {}", outcome.backend);
+    if (several_worlds) line += fmt::format(" ({})", outcome.world);
     if (several_seeds) line += fmt::format(" seed {}", outcome.seed);
     line += fmt::format(": {} {}: ", outcome.expectation.of, outcome.expectation.metric);
     if (outcome.measured) {
@@ -173,8 +188,12 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
         return std::ranges::any_of(
             row.cells, [](const auto& cell) { return cell.value && cell.value->count > 1; });
     });
-    if (marked) out += "* best; others: difference to the best\n";
+    if (marked) {
+        out += comparison.world_count > 1 ? "* best of its world; others: difference to that\n"
+                                          : "* best; others: difference to the best\n";
+    }
     if (repeated) out += "± 95 % confidence interval of the mean\n";
+    out += unavailable_text(comparison);
     out += unreachable_text(comparison);
     if (!comparison.warnings.empty()) out += "\nwarnings:\n";
     for (const auto& [backend, text] : comparison.warnings)
@@ -202,7 +221,8 @@ std::string expectations_text(const ExperimentResult& result, bool colour, Liste
     for (const ExpectationOutcome& outcome : result.expectations) {
         met += outcome.met ? 1 : 0;
         if (outcome.met && listed == Listed::unmet) continue;
-        lines += expectation_line(outcome, result.seeds.size() > 1, colour);
+        lines +=
+            expectation_line(outcome, result.worlds.size() > 1, result.seeds.size() > 1, colour);
     }
     return fmt::format("\nexpectations: {} of {} met\n{}", met, result.expectations.size(), lines);
 }

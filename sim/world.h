@@ -4,23 +4,12 @@
 // children (cli/ forks one child a backend and run).
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <string>
-
 #include "models/base/error.h"
+#include "models/measure/run_options.h"
 #include "models/measure/run_report.h"
 #include "models/scenario/scenario.h"
 
 namespace overlab::sim {
-
-struct RunOptions {
-    std::uint64_t seed = 0;        ///< 0: the scenario's
-    std::string capture_dir;       ///< empty: no captures; else one pcapng a link, and esp_sa keys
-    bool keep_forwarding = false;  ///< fill RunReport::forwarding
-    /// Called now and then with virtual time passed and the whole; for progress bars. May be empty.
-    std::function<void(std::int64_t now_ns, std::int64_t end_ns)> progress;
-};
 
 /// Errors: invalid_argument, unsupported (what this world cannot do), unavailable (captures could
 /// not be written, with errno).

@@ -84,6 +84,10 @@ Metrics metrics_of(const HostReport& host) {
         metrics.push_back(number(fmt::format("cpu_{}_ns", to_string(static_cast<CostStage>(stage))),
                                  host.cpu_ns[stage]));
     }
+    for (const auto& [what, time_ns] : host.cpu_measured_ns) {
+        total_ns += time_ns;
+        metrics.push_back(number(fmt::format("cpu_{}_ns", what), time_ns));
+    }
     metrics.push_back(number("cpu_total_ns", total_ns));
     std::uint64_t drops = 0;
     for (const auto& [disposition, packets] : host.drops) drops += packets;
@@ -92,16 +96,21 @@ Metrics metrics_of(const HostReport& host) {
 }
 
 Metrics metrics_of_network(const RunReport& report) {
-    return {number("duration_ns", report.duration_ns),
-            number("overlay_mtu", report.overlay_mtu),
-            moment("first_connectivity_ns", report.first_connectivity_ns),
-            moment("converged_ns", report.converged_ns),
-            number("store_messages", report.store_messages),
-            number("store_bytes", report.store_bytes),
-            number("clear_pod_bytes", report.clear_pod_bytes),
-            number("packet_hops", report.packet_hops),
-            number("events", report.events),
-            number("unreachable_pairs", report.unreachable.size())};
+    Metrics metrics{number("duration_ns", report.duration_ns),
+                    number("overlay_mtu", report.overlay_mtu),
+                    moment("first_connectivity_ns", report.first_connectivity_ns),
+                    moment("converged_ns", report.converged_ns),
+                    number("store_messages", report.store_messages),
+                    number("store_bytes", report.store_bytes),
+                    number("clear_pod_bytes", report.clear_pod_bytes),
+                    number("packet_hops", report.packet_hops),
+                    number("events", report.events),
+                    number("unreachable_pairs", report.unreachable.size())};
+    for (Metric& one : metrics) {
+        if (std::ranges::find(report.unmeasured, one.name) == report.unmeasured.end()) continue;
+        one = {one.name, std::nullopt, "this world does not measure it"};
+    }
+    return metrics;
 }
 
 Result<double> pick(const Metrics& metrics, const std::string& of, const std::string& wanted) {

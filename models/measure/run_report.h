@@ -50,6 +50,8 @@ struct HostReport {
     std::uint64_t rows = 0;
     std::array<std::int64_t, cost_stage_count> cpu_ns{};  ///< per stage, all cores
     std::int64_t busiest_core_ns = 0;
+    /// Where time is measured and not modelled: `agent`, `traffic`, `softirq`; empty in sim.
+    std::map<std::string, std::int64_t> cpu_measured_ns;
     std::map<std::string, std::uint64_t> drops;  ///< disposition -> packets
 };
 
@@ -72,6 +74,11 @@ struct EventReport {
 
 struct RunReport {
     std::string scenario, backend, world;
+    /// Why this world cannot run this backend here, with the remedy. If not empty, nothing below is
+    /// measured but `seed`.
+    std::string unavailable;
+    /// Metrics of the network that this world does not measure; asking for one is an error.
+    std::vector<std::string> unmeasured;
     std::uint64_t seed = 0;
     std::int64_t duration_ns = 0;
     std::uint32_t overlay_mtu = 0;

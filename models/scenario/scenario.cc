@@ -145,6 +145,7 @@ bool read_underlay(const JsonCursor& root, bool network_usable, ProblemList& pro
 }
 
 void read_store(const JsonCursor& at, StoreSpec& store) {
+    if (at.at("kind").text().value_or("embedded") == "etcd") store.kind = StoreSpec::Kind::etcd;
     store.members = static_cast<unsigned>(at.at("members").integer().value_or(store.members));
     store.lease_ttl = at.at("lease_ttl").duration(lease_range).value_or(store.lease_ttl);
     store.service_time = at.at("service_time").duration(service_range).value_or(store.service_time);

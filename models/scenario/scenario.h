@@ -55,6 +55,9 @@ struct Underlay {
 };
 
 struct StoreSpec {
+    /// What serves the leases in a world with real sockets: our own store, or an etcd process. A
+    /// simulation has a model of etcd either way.
+    enum class Kind : std::uint8_t { embedded, etcd } kind = Kind::embedded;
     std::size_t host = 0;  ///< index of the underlay node it runs on
     unsigned members = 1;
     Duration lease_ttl = hours(24);

@@ -14,7 +14,6 @@
 
 using namespace overlab;
 using namespace overlab::cli;
-using sim::RunOptions;
 
 namespace {
 
@@ -28,7 +27,7 @@ Result<std::vector<RunReport>> run(const std::vector<std::string>& names, unsign
     }
     Interrupts interrupts;
     Progress progress(jobs.size(), /*enabled=*/false);
-    return run_jobs(jobs, runner, parallel, interrupts, progress);
+    return run_jobs(jobs, {{"sim", runner}}, parallel, interrupts, progress);
 }
 
 RunReport echo(const Scenario& scenario) {
