@@ -36,8 +36,8 @@ class EventLoop final : public Runtime {
 
     enum class Interest : std::uint8_t { read, write };
 
-    /// One descriptor watched for one interest, until destroyed. Level-triggered. The callback may
-    /// destroy the watch.
+    /// One descriptor watched for one interest, until destroyed, which must be before the loop and
+    /// before the descriptor is closed. Level-triggered. The callback may destroy the watch.
     class Watch {
        public:
         Watch() = default;

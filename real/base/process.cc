@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,6 +15,10 @@
 #include <cstdio>
 #include <cstring>
 #include <utility>
+
+extern "C" {  // glibc 2.36 forgot to say so itself.
+#include <sys/pidfd.h>
+}
 
 #include "models/base/check.h"
 
@@ -46,16 +49,14 @@ Duration to_duration(const timeval& time) {
     return seconds(time.tv_sec) + microseconds(time.tv_usec);
 }
 
-/// In a fresh child: it must not outlive us, and starts with a clean signal state. False: our
-/// parent is gone already.
+/// In a fresh child, signals held: it must not outlive us, and starts with a clean signal state:
+/// our handlers would act on what we share, pipes for one. False: our parent is gone already.
 bool settle_child(pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);
-    ::signal(SIGINT, SIG_DFL);
-    ::signal(SIGTERM, SIG_DFL);
     // In a new process namespace the parent's number reads as 0.
     const pid_t now = ::getppid();
     return now == parent || now == 0;
@@ -65,8 +66,11 @@ bool settle_child(pid_t parent) {
 Result<std::pair<pid_t, Fd>> fork_child(const Netns* netns, const std::function<int()>& body) {
     std::fflush(nullptr);  // Else the child would print what we have buffered once more.
     const pid_t parent = ::getpid();
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);  // A child must not take one before it settles.
     const pid_t pid = ::fork();
-    if (pid < 0) return os_failure("fork");
     if (pid == 0) {
         if (!settle_child(parent)) ::_exit(1);
         if (netns != nullptr && ::setns(netns->fd(), CLONE_NEWNET) != 0) ::_exit(1);
@@ -74,6 +78,10 @@ Result<std::pair<pid_t, Fd>> fork_child(const Netns* netns, const std::function<
         std::fflush(nullptr);
         ::_exit(code);
     }
+    const int failed = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = failed;
+    if (pid < 0) return os_failure("fork");
     Fd pidfd(::pidfd_open(pid, 0));
     if (!pidfd.valid()) {
         auto failure = os_failure("pidfd_open");
@@ -154,7 +162,9 @@ std::string last_line(std::string_view text) {
 }  // namespace
 
 std::string ExitStatus::to_string() const {
-    if (signal != 0) return fmt::format("SIG{}", ::sigabbrev_np(signal));
+    const char* const name = signal == 0 ? nullptr : ::sigabbrev_np(signal);
+    if (name != nullptr) return fmt::format("SIG{}", name);
+    if (signal != 0) return fmt::format("signal {}", signal);  // real-time ones have no name
     return fmt::format("exit code {}", code);
 }
 
@@ -244,7 +254,9 @@ std::optional<ExitStatus> Process::wait(Duration limit) {
 }
 
 void Process::signal(int number) const {
-    if (!status_) ::kill(pid_, number);
+    if (status_) return;
+    CHECK(pid_ > 0);  // kill(-1) would reach every process there is.
+    ::kill(pid_, number);
 }
 
 ExitStatus Process::stop(Duration grace) {

@@ -45,34 +45,54 @@ bool is_ours(const std::filesystem::path& folder) {
            status.st_uid == ::geteuid() && (status.st_mode & 0077) == 0;
 }
 
-}  // namespace
+/// Making a folder and locking it are two steps: a sweeper between them must not take the new
+/// folder for a dead one. So makers and sweepers hold this lock. Invalid, with errno, if it cannot
+/// be had.
+Fd pass_gate(const std::filesystem::path& base) {
+    Fd gate(::open((base / "gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (gate.valid() && ::flock(gate.get(), LOCK_EX) == 0) return gate;
+    return {};
+}
 
-std::size_t sweep_dead_runs(const std::filesystem::path& parent) {
+/// Behind the gate.
+std::size_t sweep(const std::filesystem::path& base) {
     std::size_t swept = 0;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(parent, ignored)) {
+    for (const auto& entry : std::filesystem::directory_iterator(base, ignored)) {
         if (!entry.path().filename().string().starts_with("run-") || !is_ours(entry.path()))
             continue;
         const Fd lock = take_lock(entry.path());
         if (!lock.valid()) continue;  // Alive.
-        if (std::filesystem::remove_all(entry.path(), ignored) > 0) ++swept;
+        const std::uintmax_t removed = std::filesystem::remove_all(entry.path(), ignored);
+        if (removed > 0 && removed != static_cast<std::uintmax_t>(-1)) ++swept;
     }
     return swept;
 }
 
+std::filesystem::path base_of(const std::filesystem::path& parent) {
+    return parent / fmt::format("overlab-{}", ::geteuid());
+}
+
+}  // namespace
+
+std::size_t sweep_dead_runs(const std::filesystem::path& parent) {
+    const std::filesystem::path base = base_of(parent);
+    if (!is_ours(base)) return 0;
+    const Fd gate = pass_gate(base);
+    return gate.valid() ? sweep(base) : 0;
+}
+
 Result<RunFolder> RunFolder::create(const std::filesystem::path& parent) {
-    const std::filesystem::path base = parent / fmt::format("overlab-{}", ::geteuid());
+    const std::filesystem::path base = base_of(parent);
     if (::mkdir(base.c_str(), 0700) != 0 && errno != EEXIST) return os_failure(base);
     if (!is_ours(base)) {
         return fail(
             ErrorKind::unavailable,
             fmt::format("{}: not a folder of this user with mode 0700; remove it", base.string()));
     }
-    // Making a folder and locking it are two steps: a sweeper between them must not take the new
-    // folder for a dead one.
-    const Fd gate(::open((base / "gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!gate.valid() || ::flock(gate.get(), LOCK_EX) != 0) return os_failure(base / "gate");
-    sweep_dead_runs(base);
+    const Fd gate = pass_gate(base);
+    if (!gate.valid()) return os_failure(base / "gate");
+    sweep(base);
     const std::string id = draw_id();
     const std::filesystem::path path = base / ("run-" + id);
     if (::mkdir(path.c_str(), 0700) != 0) return os_failure(path);

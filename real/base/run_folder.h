@@ -33,7 +33,8 @@ class RunFolder {
     Fd lock_;
 };
 
-/// Removes what dead runs left below `parent`; answers how many folders.
+/// Removes what dead runs of this user left under `parent` (as create() does); answers how many
+/// folders. Safe beside living runs.
 std::size_t sweep_dead_runs(const std::filesystem::path& parent);
 
 }  // namespace overlab::real

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -23,13 +24,35 @@ namespace {
 
 constexpr int set_up_failed = 125;
 
+/// What a child says through the pipe if it could not get ready; silence means that it went well.
+struct SetUpFailure {
+    int code = 0;  ///< errno
+    enum class Step : int { namespaces, user_map, mount_proc, mount_run } step = Step::namespaces;
+};
+
+const char* to_string(SetUpFailure::Step step) {
+    switch (step) {
+        case SetUpFailure::Step::namespaces:
+            return "namespaces";
+        case SetUpFailure::Step::user_map:
+            return "/proc/self/uid_map";
+        case SetUpFailure::Step::mount_proc:
+            return "mount /proc";
+        case SetUpFailure::Step::mount_run:
+            return "mount /run";
+    }
+    return "";
+}
+
 std::unexpected<Error> no_sandbox(const char* call, int code) {
-    if (code == EPERM || code == ENOSPC || code == EUSERS) {
-        return fail(ErrorKind::unsupported,
-                    "this process may not make namespaces; run as root, or allow unprivileged user "
-                    "namespaces (sysctl -w kernel.unprivileged_userns_clone=1 "
-                    "user.max_user_namespaces=1000)",
-                    code);
+    if (code == EPERM || code == EACCES || code == ENOSPC || code == EUSERS) {
+        return fail(
+            ErrorKind::unsupported,
+            std::string(call) +
+                ": this process may not make namespaces; run as root, or allow unprivileged user "
+                "namespaces (sysctl -w kernel.unprivileged_userns_clone=1 "
+                "user.max_user_namespaces=1000)",
+            code);
     }
     return fail(ErrorKind::unavailable, fmt::format("{}: {}", call, std::strerror(code)), code);
 }
@@ -47,20 +70,35 @@ bool map_user(uid_t uid, gid_t gid) {
            write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid));
 }
 
-/// Where processes of ours leave pid files and sockets, and what they read of the kernel.
-bool mount_private_places() {
-    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
-    if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
-        return false;
-    return ::mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0;
+[[noreturn]] void give_up(int error_pipe, SetUpFailure::Step step) {
+    const SetUpFailure failure{.code = errno, .step = step};
+    (void)!::write(error_pipe, &failure, sizeof failure);  // The exit code says it failed, too.
+    ::_exit(set_up_failed);
 }
 
-[[noreturn]] void first_process(const std::function<int()>& body) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!mount_private_places()) {
-        std::fprintf(stderr, "overlab: sandbox: mount: %s\n", std::strerror(errno));
-        ::_exit(set_up_failed);
+/// Where processes of ours leave pid files and sockets, and what they read of the kernel.
+void mount_private_places(int error_pipe) {
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+        give_up(error_pipe, SetUpFailure::Step::mount_proc);
     }
+    if (::mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0) {
+        give_up(error_pipe, SetUpFailure::Step::mount_run);
+    }
+}
+
+/// `alive`: the read end of a pipe whose write end only the parent has.
+[[noreturn]] void first_process(const std::function<int()>& body, int error_pipe, int alive) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // A parent that died before the line above sends no signal; and its number reads as 0 here,
+    // dead or alive. Its end of the pipe tells.
+    pollfd parent{.fd = alive, .events = POLLIN, .revents = 0};
+    if (::poll(&parent, 1, 0) != 0) ::_exit(set_up_failed);
+    // The kernel spares a first process signals that it did not ask for, SIGABRT of abort() too,
+    // which would then end in a misleading SIGSEGV.
+    ::signal(SIGABRT, [](int) { ::_exit(128 + SIGABRT); });
+    mount_private_places(error_pipe);
+    ::close(error_pipe);
     const int code = body();
     std::fflush(nullptr);
     ::_exit(code);
@@ -78,21 +116,23 @@ int wait_for(pid_t pid) {
 /// The process between: makes the namespaces, then the first process of them, and waits for it. A
 /// process cannot enter a new process namespace itself, only its children can.
 [[noreturn]] void middle_process(const std::function<int()>& body, pid_t parent, int error_pipe) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(set_up_failed);
-    const auto give_up = [error_pipe] {
-        const int code = errno;
-        (void)!::write(error_pipe, &code, sizeof code);  // The exit code says it failed.
-        ::_exit(set_up_failed);
-    };
     const uid_t uid = ::geteuid();
     const gid_t gid = ::getegid();
     const int user = uid == 0 ? 0 : CLONE_NEWUSER;
-    if (::unshare(user | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) != 0) give_up();
-    if (user != 0 && !map_user(uid, gid)) give_up();
+    if (::unshare(user | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) != 0)
+        give_up(error_pipe, SetUpFailure::Step::namespaces);
+    if (user != 0 && !map_user(uid, gid)) give_up(error_pipe, SetUpFailure::Step::user_map);
+    // After the change of credentials, which may clear it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(set_up_failed);
+    std::array<int, 2> alive{};
+    if (::pipe2(alive.data(), O_CLOEXEC) != 0) give_up(error_pipe, SetUpFailure::Step::namespaces);
     const pid_t pid = ::fork();
-    if (pid < 0) give_up();
-    if (pid == 0) first_process(body);
+    if (pid < 0) give_up(error_pipe, SetUpFailure::Step::namespaces);
+    if (pid == 0) {
+        ::close(alive[1]);
+        first_process(body, error_pipe, alive[0]);
+    }
     ::close(error_pipe);
     ::_exit(wait_for(pid));
 }
@@ -110,11 +150,10 @@ Result<int> run_in_sandbox(const std::function<int()>& body) {
     if (pid < 0) return no_sandbox("fork", errno);
     if (pid == 0) middle_process(body, parent, to.get());
     to.close();
-    // Set-up failures come as an errno; the end of the pipe means that it went well.
-    int code = 0;
-    if (::read(from.get(), &code, sizeof code) == sizeof code) {
+    SetUpFailure failure;
+    if (::read(from.get(), &failure, sizeof failure) == sizeof failure) {
         (void)wait_for(pid);
-        return no_sandbox("namespaces", code);
+        return no_sandbox(to_string(failure.step), failure.code);
     }
     return wait_for(pid);
 }
