@@ -82,6 +82,11 @@ std::int64_t EventLoop::monotonic_ns() {
     return std::chrono::steady_clock::now().time_since_epoch().count();
 }
 
+void EventLoop::set_epoch(std::int64_t epoch_ns) {
+    CHECK(timers_.empty());
+    epoch_ns_ = epoch_ns;
+}
+
 Instant EventLoop::now() const { return {monotonic_ns() - epoch_ns_}; }
 
 TimerId EventLoop::call_at(Instant when, std::function<void()> action) {

@@ -30,6 +30,9 @@ class EventLoop final : public Runtime {
     [[nodiscard]] static std::int64_t monotonic_ns();
     [[nodiscard]] std::int64_t epoch_ns() const { return epoch_ns_; }
 
+    /// Moves instant 0. Not while timers are pending.
+    void set_epoch(std::int64_t epoch_ns);
+
     [[nodiscard]] Instant now() const override;
     TimerId call_at(Instant when, std::function<void()> action) override;
     void cancel(TimerId timer) override;

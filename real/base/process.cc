@@ -207,7 +207,20 @@ Process::Process(Process&& other) noexcept
     CHECK(!other.notified_);
 }
 
-Process::~Process() {
+Process& Process::operator=(Process&& other) noexcept {
+    if (this == &other) return *this;
+    CHECK(!notified_ && !other.notified_);
+    end();
+    pid_ = std::exchange(other.pid_, -1);
+    pidfd_ = std::move(other.pidfd_);
+    watch_ = std::move(other.watch_);
+    status_ = std::move(other.status_);
+    return *this;
+}
+
+Process::~Process() { end(); }
+
+void Process::end() {
     if (pid_ <= 0 || status_) return;
     ::kill(pid_, SIGKILL);
     reap();

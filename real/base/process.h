@@ -48,7 +48,7 @@ class Process {
                                               const Netns* netns = nullptr);
 
     Process(Process&& other) noexcept;
-    Process& operator=(Process&&) = delete;
+    Process& operator=(Process&& other) noexcept;
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
     /// Kills it if it still runs, and waits.
@@ -68,6 +68,8 @@ class Process {
    private:
     Process(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
     void reap();
+    /// Kills it if it still runs, and waits.
+    void end();
 
     pid_t pid_;
     Fd pidfd_;

@@ -1,0 +1,306 @@
+#include "real/world/kernel_world.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "models/backends/backend.h"
+#include "models/base/check.h"
+#include "models/base/rng.h"
+#include "real/doctor/capabilities.h"
+
+namespace overlab::real {
+namespace {
+
+constexpr std::size_t max_timeline = 10'000;
+constexpr Duration ready_limit = seconds(30);
+constexpr Duration status_limit = seconds(10);
+/// What traffic's programs may take to report after their end.
+constexpr Duration traffic_grace = seconds(6);
+constexpr Duration progress_step = milliseconds(200);
+constexpr Duration series_step = milliseconds(100);
+
+Result<void> make_folder(const std::filesystem::path& path) {
+    if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+    return fail(ErrorKind::unavailable, fmt::format("{}: {}", path.string(), std::strerror(errno)),
+                errno);
+}
+
+LabOptions lab_options(const RunOptions& options) {
+    LabOptions lab;
+    lab.profile = options.kernel.link_offloads ? LinkProfile::fast : LinkProfile::faithful;
+    return lab;
+}
+
+UdpTunnelOptions tunnel_options(const KernelOptions& kernel) {
+    const bool classic = kernel.udp_mode == KernelOptions::UdpMode::classic;
+    return {.mode = classic ? UdpTunnelOptions::Mode::classic : UdpTunnelOptions::Mode::fast,
+            .queues = kernel.udp_queues};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KernelWorld>> KernelWorld::build(const Scenario& scenario,
+                                                        const RunOptions& options) {
+    std::unique_ptr<KernelWorld> world(new KernelWorld(scenario, options));
+    if (auto assembled = world->assemble(); !assembled) return std::unexpected(assembled.error());
+    return world;
+}
+
+KernelWorld::KernelWorld(const Scenario& scenario, const RunOptions& options)
+    : scenario_(&scenario),
+      options_(options),
+      seed_(options.seed == 0 ? scenario.seed : options.seed),
+      folder_(options.kernel.scratch_dir) {}
+
+// Traffic and agents live in the lab's namespaces and talk to the store.
+KernelWorld::~KernelWorld() {
+    traffic_.clear();
+    agents_.clear();
+    store_.reset();
+}
+
+Result<void> KernelWorld::assemble() {
+    const std::string_view backend = backend_name(scenario_->network.backend);
+    if (auto able = can_run(backend, probe_features()); !able) return able;
+    OVERLAB_TRY(lab_, Lab::build(*scenario_, lab_options(options_)));
+    const NodeIndex store_host = scenario_->store.host;
+    if (auto made = make_folder(folder_ / "store"); !made) return made;
+    OVERLAB_TRY(store_, StoreService::start(scenario_->store.kind, lab_->node(store_host),
+                                            lab_->graph().host_interface(store_host).address,
+                                            folder_ / "store", scenario_->network_json));
+    if (auto agents = start_agents(); !agents) return agents;
+    add_traffic();
+    return await_ready();
+}
+
+const std::string& KernelWorld::name_of(NodeIndex node) const {
+    return scenario_->underlay.nodes[node].name;
+}
+
+AgentOptions KernelWorld::agent_options(NodeIndex host) const {
+    const std::string& name = name_of(host);
+    AgentOptions agent;
+    agent.facts = lab_->facts(host);
+    agent.node = {.seed = seed_, .audit_interval = scenario_->sim.audit_interval};
+    agent.leases = {.lease_ttl = scenario_->store.lease_ttl, .seed = seed_, .host = name};
+    agent.etcd.endpoints = {store_->endpoint()};
+    agent.tunnel = tunnel_options(options_.kernel);
+    agent.with_ike = std::holds_alternative<IpsecConfig>(scenario_->network.backend);
+    agent.folder = folder_ / ("agent-" + name);
+    return agent;
+}
+
+Result<void> KernelWorld::start_agents() {
+    const auto& nodes = scenario_->underlay.nodes;
+    for (NodeIndex node = 0; node < nodes.size(); ++node) {
+        if (nodes[node].kind == UnderlayNode::Kind::host && nodes[node].runs_node)
+            agents_.push_back({.host = node});
+    }
+    for (Agent& agent : agents_) {
+        if (auto started = start_agent(agent); !started) return started;
+    }
+    return {};
+}
+
+Result<void> KernelWorld::start_agent(Agent& agent) {
+    AgentOptions options = agent_options(agent.host);
+    if (auto made = make_folder(options.folder); !made) return made;
+    agent.ready = false;
+    OVERLAB_TRY(agent.process,
+                AgentProcess::start(loop_, lab_->node(agent.host), std::move(options),
+                                    [this, &agent](const AgentMessage& m) { hear(agent, m); }));
+    agent.process->process().on_exit(loop_, [this, &agent](const ExitStatus& status) {
+        if (!agent.failure) agent.failure = fmt::format("the agent ended: {}", status.to_string());
+        note(name_of(agent.host), *agent.failure);
+    });
+    return {};
+}
+
+Result<void> KernelWorld::await_ready() {
+    const auto settled = [this] {
+        return std::ranges::all_of(agents_,
+                                   [](const Agent& agent) { return agent.ready || agent.failure; });
+    };
+    const bool in_time = loop_.run_until(settled, ready_limit);
+    if (const Agent* failed = failed_agent()) {
+        return fail(ErrorKind::unavailable,
+                    fmt::format("host {}: {}", name_of(failed->host), *failed->failure));
+    }
+    if (!in_time) return fail(ErrorKind::unavailable, "agents: not ready in time");
+    return {};
+}
+
+const KernelWorld::Agent* KernelWorld::failed_agent() const {
+    const auto found =
+        std::ranges::find_if(agents_, [](const Agent& agent) { return agent.failure.has_value(); });
+    return found == agents_.end() ? nullptr : &*found;
+}
+
+void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
+    switch (message.kind) {
+        case AgentMessage::Kind::ready:
+            agent.ready = true;
+            break;
+        case AgentMessage::Kind::lease: {
+            const auto pods = lab_->set_up_pods(agent.host, message.subnet, message.mtu);
+            if (!pods) note(name_of(agent.host), pods.error().what);
+            break;
+        }
+        case AgentMessage::Kind::remark:
+            note(name_of(agent.host), message.text);
+            break;
+        case AgentMessage::Kind::status:
+            agent.status = message.status;
+            break;
+        case AgentMessage::Kind::failed:
+            agent.failure = message.text;
+            break;
+    }
+}
+
+void KernelWorld::add_traffic() {
+    const auto backend = make_backend(scenario_->network);
+    for (std::size_t i = 0; i < scenario_->traffic.size(); ++i) {
+        const TrafficSpec& spec = scenario_->traffic[i];
+        const auto end = [this](std::size_t pod) {
+            return TrafficEnd{.netns = &lab_->pod(pod),
+                              .pod = scenario_->pods[pod].name,
+                              .host = name_of(scenario_->pods[pod].host),
+                              .address = [this, pod] { return lab_->pod_address(pod); }};
+        };
+        const std::uint32_t outer = lab_->facts(scenario_->pods[spec.from].host).external_mtu;
+        traffic_.push_back(
+            RealTraffic::create(loop_, spec,
+                                {.from = end(spec.from),
+                                 .to = end(spec.to),
+                                 .index = i,
+                                 .seed = seed_,
+                                 .run_end = scenario_->duration,
+                                 .series_step = series_step,
+                                 .overlay_mtu = backend ? (*backend)->overlay_mtu(outer) : outer,
+                                 .folder = folder_}));
+    }
+}
+
+Result<void> KernelWorld::begin() {
+    loop_.set_epoch(EventLoop::monotonic_ns());
+    if (!options_.capture_dir.empty()) {
+        const auto captures = lab_->start_captures(options_.capture_dir, loop_.epoch_ns());
+        if (!captures) return captures;
+    }
+    cpu_.start();
+    schedule_boots();
+    for (const auto& traffic : traffic_) traffic->start();
+    schedule_faults();
+    if (options_.progress) keep_progress();
+    return {};
+}
+
+/// At the same seeded instants as in the simulation.
+void KernelWorld::schedule_boots() {
+    const auto spread = static_cast<std::uint64_t>(scenario_->boot_spread.ns);
+    for (Agent& agent : agents_) {
+        Rng rng = Rng::stream(seed_, name_of(agent.host) + "/boot");
+        const auto delay = static_cast<std::int64_t>(rng.below(spread + 1));
+        loop_.call_at({delay}, [this, &agent] { agent.process->begin(loop_.epoch_ns()); });
+    }
+}
+
+void KernelWorld::schedule_faults() {
+    const auto set_link = [this](LinkId link, bool up) {
+        const auto changed = lab_->set_link_up(link, up);
+        const std::string& name = scenario_->underlay.links[link].name;
+        note("",
+             changed ? fmt::format("link {} {}", name, up ? "up" : "down") : changed.error().what);
+    };
+    for (const FaultSpec& fault : scenario_->faults) {
+        loop_.call_at({fault.at.ns}, [set_link, link = fault.link] { set_link(link, false); });
+        if (!fault.lasts) continue;
+        loop_.call_at({fault.at.ns + fault.lasts->ns},
+                      [set_link, link = fault.link] { set_link(link, true); });
+    }
+}
+
+void KernelWorld::keep_progress() {
+    options_.progress(std::min(loop_.now().ns, scenario_->duration.ns), scenario_->duration.ns);
+    loop_.call_after(progress_step, [this] { keep_progress(); });
+}
+
+void KernelWorld::note(const std::string& host, const std::string& what) {
+    if (timeline_.size() == max_timeline) {
+        ++unrecorded_remarks_;
+        return;
+    }
+    timeline_.push_back({loop_.now().ns, host, what});
+}
+
+bool KernelWorld::traffic_finished() const {
+    return std::ranges::all_of(traffic_, [](const auto& traffic) { return traffic->finished(); });
+}
+
+Result<void> KernelWorld::run_to_end() {
+    const auto over = [this] {
+        return failed_agent() != nullptr || loop_.now().ns >= scenario_->duration.ns;
+    };
+    (void)loop_.run_until(over, scenario_->duration - (loop_.now() - Instant{}));
+    (void)loop_.run_until([this] { return failed_agent() != nullptr || traffic_finished(); },
+                          traffic_grace);
+    if (const Agent* failed = failed_agent()) {
+        return fail(ErrorKind::unavailable,
+                    fmt::format("host {}: {}", name_of(failed->host), *failed->failure));
+    }
+    return {};
+}
+
+bool KernelWorld::refresh_statuses() {
+    for (Agent& agent : agents_) {
+        agent.status.reset();
+        if (agent.process && !agent.failure) agent.process->ask();
+    }
+    return loop_.run_until(
+        [this] {
+            return std::ranges::all_of(agents_, [](const Agent& agent) {
+                return agent.status || agent.failure || !agent.process;
+            });
+        },
+        status_limit);
+}
+
+bool KernelWorld::run_until_converged(Duration limit) {
+    const Instant deadline = loop_.now() + limit;
+    const auto converged = [this] {
+        return std::ranges::all_of(
+            agents_, [this](const Agent& agent) { return converged_since(agent) >= 0; });
+    };
+    while (loop_.now() < deadline) {
+        (void)refresh_statuses();
+        if (converged()) return true;
+        // A short pause, during which the loop serves whoever speaks.
+        (void)loop_.run_until([] { return false; }, milliseconds(20));
+    }
+    return false;
+}
+
+void KernelWorld::kill_agent(Agent& agent) {
+    CHECK(agent.process != nullptr);
+    agent.failure = "killed";
+    agent.process->kill();
+    const auto& status = agent.process->process().status();
+    if (status) agent.spent = agent.spent + status->user_time + status->system_time;
+    agent.process.reset();
+    agent.failure.reset();
+}
+
+Result<void> KernelWorld::restart_agent(Agent& agent) {
+    if (auto started = start_agent(agent); !started) return started;
+    if (auto ready = await_ready(); !ready) return ready;
+    agent.process->begin(loop_.epoch_ns());
+    return {};
+}
+
+}  // namespace overlab::real

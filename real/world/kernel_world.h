@@ -1,0 +1,107 @@
+// KernelWorld: one run on this kernel: the lab, the store, an agent process on every host, pods and
+// their traffic. world.h is the front door; this is for those who need to look inside (tests,
+// `trace`).
+//
+// Instant 0 is when all agents are told to start; everything before (namespaces, the store, charon)
+// is the machine being switched on.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/measure/run_options.h"
+#include "models/measure/run_report.h"
+#include "models/scenario/scenario.h"
+#include "real/agent/agent_process.h"
+#include "real/base/event_loop.h"
+#include "real/lab/lab.h"
+#include "real/traffic/real_traffic.h"
+#include "real/world/cpu_meter.h"
+#include "real/world/store_service.h"
+
+namespace overlab::real {
+
+class KernelWorld {
+   public:
+    /// Everything in place and every agent ready, nothing started. The scenario must outlive the
+    /// world. Errors: see run().
+    [[nodiscard]] static Result<std::unique_ptr<KernelWorld>> build(const Scenario& scenario,
+                                                                    const RunOptions& options);
+    ~KernelWorld();
+    KernelWorld(const KernelWorld&) = delete;
+    KernelWorld& operator=(const KernelWorld&) = delete;
+
+    /// Instant 0: captures, boots and traffic start. Errors: unavailable (captures).
+    [[nodiscard]] Result<void> begin();
+    /// To the end of the scenario and until its traffic's programs have reported. Errors:
+    /// unavailable (an agent ended by itself).
+    [[nodiscard]] Result<void> run_to_end();
+    /// Until every agent has the rows for all others; false if `limit` passed first.
+    [[nodiscard]] bool run_until_converged(Duration limit);
+    /// Stops captures and asks everybody; the agents run on.
+    [[nodiscard]] Result<RunReport> report();
+
+    /// One host's agent and what is known of it.
+    struct Agent {
+        NodeIndex host = 0;
+        std::unique_ptr<AgentProcess> process;
+        bool ready = false;
+        std::optional<std::string> failure;
+        std::optional<AgentStatus> status;  ///< the last answer
+        Duration spent;                     ///< CPU time of processes that are gone
+    };
+    [[nodiscard]] std::vector<Agent>& agents() { return agents_; }
+    [[nodiscard]] Lab& lab() { return *lab_; }
+    [[nodiscard]] EventLoop& loop() { return loop_; }
+
+    /// As an operator's kill -9 of one agent, and starting it again; it begins at once.
+    void kill_agent(Agent& agent);
+    [[nodiscard]] Result<void> restart_agent(Agent& agent);
+    /// Fresh statuses of all agents; false if one did not answer in time.
+    bool refresh_statuses();
+
+   private:
+    KernelWorld(const Scenario& scenario, const RunOptions& options);
+    [[nodiscard]] Result<void> assemble();
+    [[nodiscard]] Result<void> start_agents();
+    [[nodiscard]] Result<void> start_agent(Agent& agent);
+    [[nodiscard]] Result<void> await_ready();
+    [[nodiscard]] AgentOptions agent_options(NodeIndex host) const;
+    void add_traffic();
+    void schedule_boots();
+    void schedule_faults();
+    void keep_progress();
+    void hear(Agent& agent, const AgentMessage& message);
+    void note(const std::string& host, const std::string& what);
+    [[nodiscard]] const std::string& name_of(NodeIndex node) const;
+    [[nodiscard]] bool traffic_finished() const;
+    [[nodiscard]] const Agent* failed_agent() const;
+
+    // kernel_report.cc
+    [[nodiscard]] HostReport report_host(const Agent& agent) const;
+    static void share_softirq(Duration softirq, RunReport& report);
+    [[nodiscard]] std::vector<PairProblem> report_unreachable();
+    void report_totals(RunReport& report) const;
+    [[nodiscard]] std::vector<std::string> warnings() const;
+    [[nodiscard]] std::int64_t converged_since(const Agent& agent) const;
+
+    const Scenario* scenario_;
+    RunOptions options_;
+    std::uint64_t seed_;
+    std::filesystem::path folder_;
+    EventLoop loop_;
+    std::unique_ptr<Lab> lab_;
+    std::optional<StoreService> store_;
+    std::vector<Agent> agents_;  ///< ascending by host; never resized after start
+    std::vector<std::unique_ptr<RealTraffic>> traffic_;  ///< as Scenario::traffic
+    CpuMeter cpu_;
+    std::vector<EventReport> timeline_;
+    std::uint64_t unrecorded_remarks_ = 0;
+};
+
+}  // namespace overlab::real
