@@ -62,7 +62,9 @@ LinkCounters counters_of(const Attributes& attributes) {
             .received_dropped = stats.rx_dropped};
 }
 
-std::optional<LinkFacts> facts_of(const nlmsghdr& message) {
+}  // namespace
+
+std::optional<LinkFacts> read_link(const nlmsghdr& message) {
     const auto* const header = family_header_of<ifinfomsg>(message);
     if (message.nlmsg_type != RTM_NEWLINK || header == nullptr) return std::nullopt;
     const Attributes attributes(message, sizeof(ifinfomsg));
@@ -78,6 +80,8 @@ std::optional<LinkFacts> facts_of(const nlmsghdr& message) {
         .counters = counters_of(attributes),
     };
 }
+
+namespace {
 
 std::string sysctl_path(std::string_view key) { return fmt::format("/proc/sys/{}", key); }
 
@@ -131,7 +135,6 @@ Result<void> Links::add_bridge(const std::string& name, std::uint32_t mtu, MacAd
     NetlinkBatch batch;
     nlmsghdr* const message = batch.add(RTM_NEWLINK, create_only, sizeof(ifinfomsg));
     put_text(message, IFLA_IFNAME, name);
-    put_u32(message, IFLA_MTU, mtu);
     if (mac.bits != 0) put_mac(message, IFLA_ADDRESS, mac);
     {
         const Nest info(message, IFLA_LINKINFO);
@@ -141,7 +144,9 @@ Result<void> Links::add_bridge(const std::string& name, std::uint32_t mtu, MacAd
         put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
         put_u8(message, IFLA_BR_MCAST_SNOOPING, 0);
     }
-    return run(fmt::format("link {}", name), batch);
+    Result<void> made = run(fmt::format("link {}", name), batch);
+    // Only an MTU that is set later keeps the bridge from following its ports (br_change_mtu).
+    return made ? set_mtu(name, mtu) : made;
 }
 
 Result<void> Links::remove(const std::string& name) {
@@ -331,7 +336,7 @@ Result<LinkFacts> Links::facts(const std::string& name) {
     put_text(batch.add(RTM_GETLINK, 0, sizeof(ifinfomsg)), IFLA_IFNAME, name);
     std::optional<LinkFacts> found;
     const Result<void> asked = socket_.query(batch, [&](const nlmsghdr& message) {
-        if (!found) found = facts_of(message);
+        if (!found) found = read_link(message);
     });
     if (!asked) {
         return fail(asked.error().kind, fmt::format("link {}: {}", name, asked.error().what),
@@ -351,7 +356,7 @@ Result<std::vector<LinkFacts>> Links::list() {
     batch.add(RTM_GETLINK, NLM_F_DUMP, sizeof(ifinfomsg));
     std::vector<LinkFacts> found;
     const Result<void> asked = socket_.query(batch, [&](const nlmsghdr& message) {
-        if (std::optional<LinkFacts> facts = facts_of(message)) found.push_back(std::move(*facts));
+        if (std::optional<LinkFacts> facts = read_link(message)) found.push_back(std::move(*facts));
     });
     if (!asked) return std::unexpected(asked.error());
     std::ranges::sort(found, {}, &LinkFacts::index);

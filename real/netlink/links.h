@@ -47,6 +47,9 @@ struct LinkFacts {
     LinkCounters counters;
 };
 
+/// What an RTM_NEWLINK says; empty for any other message.
+[[nodiscard]] std::optional<LinkFacts> read_link(const nlmsghdr& message);
+
 class Links {
    public:
     /// One socket, opened in the namespace; calls need no change of namespace then. `netns` must
