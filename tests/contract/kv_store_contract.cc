@@ -25,8 +25,7 @@ class Asker {
             answer = std::move(result);
         });
         CHECK_FALSE(answer.has_value());
-        world_.pass(long_enough);
-        REQUIRE(answer.has_value());
+        REQUIRE(world_.pass_until(long_enough, [&] { return answer.has_value(); }));
         return std::move(*answer);
     }
 
@@ -120,16 +119,21 @@ void transactions(KvFixture& world) {
 
 void leases(KvFixture& world) {
     Asker ask(world);
-    const KvLeaseId lease = ask.grant(seconds(10));
-    ask.put("k/1", "one", lease);
-    for (int i = 0; i < 5; ++i) {
-        world.pass(seconds(6));
-        const auto ttl =
+    const Duration ttl = world.lease_ttl();
+    const KvLeaseId lease = ask.grant(ttl);
+    const Revision put = ask.put("k/1", "one", lease);
+    Told told;
+    world.client().watch("k/", put + 1, told.listener());
+    for (int i = 0; i < 3; ++i) {
+        world.pass(ttl * 6 / 10);
+        const auto answer =
             ask.wait<Duration>([&](auto done) { world.client().keep_alive(lease, done); });
-        CHECK(ttl.value() == seconds(10));
+        CHECK(answer.value() == ttl);
     }
     CHECK(ask.range("k/").entries.size() == 1);
-    world.pass(seconds(12));
+    CHECK(told.events.empty());
+    CHECK(world.pass_until(ttl * 12 / 10, [&] { return !told.events.empty(); }));
+    CHECK(told.events == Texts{"remove k/1@" + std::to_string(put + 1)});
     CHECK(ask.range("k/").entries.empty());
     const auto late =
         ask.wait<Duration>([&](auto done) { world.client().keep_alive(lease, done); });
@@ -156,15 +160,17 @@ void watches(KvFixture& world) {
     ask.put("k/1", "one");
     world.client().watch("k/", 2, all.listener());
     world.other_client().watch("l/", 2, other.listener());
-    world.pass(long_enough);
+    CHECK(world.pass_until(long_enough, [&] { return !all.events.empty(); }));
     CHECK(all.events == Texts{"put k/1=one@2"});
 
-    const KvLeaseId lease = ask.grant(seconds(10));
+    const KvLeaseId lease = ask.grant(world.lease_ttl());
     ask.put("k/2", "two", lease);
     ask.put("l/1", "elsewhere");
     (void)ask.txn({.compares = {}, .puts = {{"k/3", "three", {}}}, .deletes = {{"k/1"}}});
     const KvWatchId second = world.client().watch("k/", 4, late.listener());
-    world.pass(seconds(12));
+    CHECK(world.pass_until(world.lease_ttl() * 12 / 10, [&] {
+        return all.events.size() == 5 && late.events.size() == 3 && !other.events.empty();
+    }));
 
     CHECK(all.events == Texts{"put k/1=one@2", "put k/2=two@3", "put k/3=three@5", "remove k/1@5",
                               "remove k/2@6"});
@@ -174,6 +180,7 @@ void watches(KvFixture& world) {
     world.client().cancel_watch(second);
     world.client().cancel_watch(second);
     ask.put("k/4", "four");
+    CHECK(world.pass_until(long_enough, [&] { return all.events.size() == 6; }));
     CHECK(late.events.size() == 3);
     CHECK(all.events.back() == "put k/4=four@7");
     CHECK_FALSE(all.error.has_value());
@@ -186,8 +193,10 @@ void compaction(KvFixture& world) {
     world.compact();
     world.client().watch("k/", 3, behind.listener());
     world.client().watch("k/", 6, current.listener());
-    world.pass(long_enough);
+    CHECK(world.pass_until(long_enough,
+                           [&] { return behind.error.has_value() && !current.events.empty(); }));
     ask.put("k/1", "new");
+    CHECK(world.pass_until(long_enough, [&] { return current.events.size() == 2; }));
 
     REQUIRE(behind.error.has_value());
     CHECK(behind.error->kind == ErrorKind::compacted);
@@ -210,7 +219,7 @@ void destruction(KvFixture& world) {
     world.client().txn({.compares = {}, .puts = {{"k/2", "two", {}}}, .deletes = {}},
                        [&](const Result<KvTxnResult>&) { ++answers; });
     world.destroy_client();
-    world.pass(minutes(1));
+    world.pass(world.a_long_time());
 
     CHECK(answers == 0);
     CHECK(told.events.empty());

@@ -23,6 +23,16 @@ class KvFixture {
     virtual void destroy_client() = 0;
     /// Lets `span` pass.
     virtual void pass(Duration span) = 0;
+    /// Lets `span` pass and tells whether `done` holds then. A world in real time, where the store
+    /// shares a busy machine, ends as soon as it holds, and waits much longer if it does not.
+    [[nodiscard]] virtual bool pass_until(Duration span, const std::function<bool()>& done) {
+        pass(span);
+        return done();
+    }
+    /// Whole seconds; short where they are real.
+    [[nodiscard]] virtual Duration lease_ttl() const { return seconds(10); }
+    /// Long enough for anything that is still under way.
+    [[nodiscard]] virtual Duration a_long_time() const { return minutes(1); }
     /// As an operator: compacts at the store's present revision.
     virtual void compact() = 0;
 };
