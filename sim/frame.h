@@ -51,6 +51,7 @@ enum class Encapsulation : std::uint8_t {
     none,
     vxlan,       ///< IP UDP VXLAN Eth
     udp_proxy,   ///< IP UDP
+    ipip,        ///< IP
     esp,         ///< IP ESP IV
     esp_in_udp,  ///< IP UDP ESP IV (RFC 3948)
 };

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t tun_queue_packets = 500;  // tun_net_init(): TUN_READQ_SIZE
 constexpr std::uint32_t esp_iv_bytes = 8;
-constexpr std::uint8_t tcp = 6, protocol_udp = 17, protocol_esp = 50;
+constexpr std::uint8_t protocol_ipip = 4, tcp = 6, protocol_udp = 17, protocol_esp = 50;
 
 void push_udp(Frame& frame, std::uint16_t source, std::uint16_t destination) {
     std::uint8_t* udp = frame.prepend(UdpHeader::bytes);
@@ -121,6 +121,12 @@ void SimHost::send_by(const RouteMatch& match, FramePtr packet, Work work) {
         case TableLink::Kind::tun:
             into_tun(std::move(packet), work, match.entry.link);
             return;
+        case TableLink::Kind::ipip:
+            into_ipip(std::move(packet), work, match);
+            return;
+        case TableLink::Kind::wireguard:  // rows can be held here, but no world is built on them
+            drop(DropReason::tunnel_peer_missing, *packet);
+            return;
     }
 }
 
@@ -197,6 +203,38 @@ void SimHost::push_outer(Frame& packet, IpFields fields, Encapsulation encapsula
     next_ip_id_ = static_cast<std::uint16_t>(next_ip_id_ + packet.segments);
     packet.encapsulation = encapsulation;
     push_ipv4(packet, fields);
+}
+
+/// As ip_tunnel_xmit() of a device as flannel makes it (no `remote`, nopmtudisc, TTL and TOS
+/// inherited as far as the kernel does): the outer destination is the route's next hop; DF is the
+/// inner packet's, and only with it the path's MTU counts (tnl_update_pmtu()).
+void SimHost::into_ipip(FramePtr packet, Work work, const RouteMatch& match) {
+    constexpr std::uint8_t ecn_bits = 3, congestion_experienced = 3, ecn_capable = 2;
+    const TableLink& device = tables_.link(match.entry.link);
+    const Ipv4Address remote =
+        match.entry.has_gateway ? match.entry.gateway : ip_destination(*packet);
+    constexpr auto outer_bytes = static_cast<std::uint32_t>(Ipv4Header::bytes);
+    const std::uint32_t path = path_mtu(remote) - outer_bytes;
+    const auto again = [&](FramePtr piece) { into_ipip(std::move(piece), work, match); };
+    const std::uint32_t mtu = ip_dont_fragment(*packet) ? std::min(device.mtu, path) : device.mtu;
+    if (!fits(packet, mtu, again)) return;
+
+    // The kernel's tunnels cost alike; docs/host-cpu-model.md says why ipip has no stage of its
+    // own.
+    charge(work, CostStage::vxlan_encap, *packet);
+    const std::uint8_t* inner = packet->data();
+    std::uint8_t ecn = inner[ipv4_offset::dscp_ecn] & ecn_bits;  // INET_ECN_encapsulate()
+    if (ecn == congestion_experienced) ecn = ecn_capable;
+    const IpFields outer{.source = device.local,
+                         .destination = remote,
+                         .protocol = IpProtocol::ipip,
+                         .ttl = inner[ipv4_offset::ttl],
+                         .dscp_ecn = ecn,
+                         .dont_fragment = ip_dont_fragment(*packet)};
+    push_outer(*packet, outer, Encapsulation::ipip);
+    packet->outer_hash = flow_hash(device.local, remote, protocol_ipip, 0, 0);
+    charge(work, CostStage::nic_tx, *packet);
+    finish(std::move(packet), work, to_underlay);
 }
 
 // --- the UDP backend's proxy ------------------------------------------------------------------

@@ -1,4 +1,6 @@
 // The receiving half of SimHost: what came in by the NIC, what it is taken out of, and who gets it.
+#include <algorithm>
+
 #include "models/net/bytes.h"
 #include "models/net/wire.h"
 #include "sim/host_pod.h"
@@ -42,6 +44,9 @@ void SimHost::receive_local(FramePtr packet, Work work) {
     switch (static_cast<IpProtocol>(ip_protocol(*packet))) {
         case IpProtocol::udp:
             receive_udp(std::move(packet), work);
+            return;
+        case IpProtocol::ipip:
+            receive_ipip(std::move(packet), work);
             return;
         case IpProtocol::esp:
             receive_esp(std::move(packet), work, ip_bytes);
@@ -103,6 +108,23 @@ void SimHost::receive_vxlan(FramePtr packet, Work work, LinkIndex device) {
     }
     charge(work, CostStage::vxlan_decap, *packet);
     packet->strip(vxlan_overhead);
+    packet->encapsulation = Encapsulation::none;
+    packet->outer_hash = packet->flow_hash;
+    forward(std::move(packet), work, Origin::underlay);
+}
+
+/// As ip_tunnel_lookup() for devices with a local address and no remote one.
+void SimHost::receive_ipip(FramePtr packet, Work work) {
+    const bool ours = std::ranges::any_of(tables_.links(), [&](const TableLink& link) {
+        return link.present && link.kind == TableLink::Kind::ipip &&
+               link.local == ip_destination(*packet);
+    });
+    if (!ours) {  // tunnel4_rcv()
+        drop_reporting(DropReason::no_listener, IcmpReason::port_unreachable, *packet);
+        return;
+    }
+    charge(work, CostStage::vxlan_decap, *packet);
+    packet->strip(ip_bytes);
     packet->encapsulation = Encapsulation::none;
     packet->outer_hash = packet->flow_hash;
     forward(std::move(packet), work, Origin::underlay);

@@ -13,7 +13,7 @@
 
 namespace overlab::sim {
 
-enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, esp = 50 };
+enum class IpProtocol : std::uint8_t { icmp = 1, ipip = 4, tcp = 6, udp = 17, esp = 50 };
 
 struct IpFields {
     Ipv4Address source, destination;

@@ -1,9 +1,10 @@
 // SimHost: a host's network stack as Linux runs it: pods on a bridge, routes, neighbours, VXLAN,
-// IPsec policies and SAs, the UDP backend's proxy, local sockets, ICMP. Every decision is taken
-// from ForwardingTables, the same ones that PacketWalk asks.
+// IPIP, IPsec policies and SAs, the UDP backend's proxy, local sockets, ICMP. Every decision is
+// taken from ForwardingTables, the same ones that PacketWalk asks.
 //
 //   pods --veth-- cni0 --+-- route --+-- eth0 ------------------------------- link
 //                        |           +-- flannel.1 (VXLAN) --> outer IP --> eth0
+//                        |           +-- flannel.ipip --> outer IP --> eth0
 //                        |           +-- flannel0 (TUN) --> proxy --> UDP --> eth0
 //                        |           '-- policy --> SA --> ESP --> eth0
 //                        '-- other pod of this host (bridged: no TTL, no route)
@@ -146,6 +147,7 @@ class SimHost final : public FrameSink, public HostSockets {
     void forward_pieces(FramePtr packet, Work work, Origin origin, std::uint32_t pieces);
     void deliver_to_pod(FramePtr packet, Work work, Pod& pod);
     void into_vxlan(FramePtr packet, Work work, const RouteMatch& match);
+    void into_ipip(FramePtr packet, Work work, const RouteMatch& match);
     void into_tun(FramePtr packet, Work work, LinkIndex link);
     void proxy_out(FramePtr packet);
     void into_esp(FramePtr packet, Work work, const PolicyEntry& policy);
@@ -164,6 +166,7 @@ class SimHost final : public FrameSink, public HostSockets {
     void receive_udp(FramePtr packet, Work work);
     [[nodiscard]] LinkIndex tunnel_on_port(std::uint16_t port) const;
     void receive_vxlan(FramePtr packet, Work work, LinkIndex device);
+    void receive_ipip(FramePtr packet, Work work);
     void receive_esp(FramePtr packet, Work work, std::uint32_t outer_bytes);
     void proxy_in(FramePtr packet);
 

@@ -41,6 +41,10 @@ SimWorld::~SimWorld() {
 }
 
 Result<void> SimWorld::assemble() {
+    if (std::holds_alternative<WireguardConfig>(scenario_->network.backend)) {
+        return fail(ErrorKind::unsupported,
+                    "backend wireguard: not simulated; run it with --world kernel or --world vm");
+    }
     OVERLAB_TRY(costs_, built_in_cost_profile(scenario_->sim.cost_profile));
     OVERLAB_TRY(network_, UnderlayNetwork::build(engine_, *scenario_, costs_, seed_));
     if (auto captures = open_captures(); !captures) return captures;

@@ -5,9 +5,11 @@
 #include <variant>
 
 #include "models/backends/host_gw_backend.h"
+#include "models/backends/ipip_backend.h"
 #include "models/backends/ipsec_backend.h"
 #include "models/backends/udp_backend.h"
 #include "models/backends/vxlan_backend.h"
+#include "models/backends/wireguard_backend.h"
 
 namespace overlab {
 namespace {
@@ -28,12 +30,23 @@ struct Maker {
     Result<std::unique_ptr<Backend>> operator()(const IpsecConfig& config) const {
         return std::make_unique<IpsecBackend>(config);
     }
+    Result<std::unique_ptr<Backend>> operator()(const IpipConfig& config) const {
+        return std::make_unique<IpipBackend>(config);
+    }
+    Result<std::unique_ptr<Backend>> operator()(const WireguardConfig& config) const {
+        if (config.mode == "ipv6") {
+            return fail(ErrorKind::unsupported,
+                        "backend wireguard: Mode ipv6 is not planned by overlab, whose endpoints "
+                        "are IPv4; use one of separate, auto, ipv4");
+        }
+        return std::make_unique<WireguardBackend>(config, network.network);
+    }
     template <typename Other>
     Result<std::unique_ptr<Backend>> operator()(const Other&) const {
         return fail(
             ErrorKind::unsupported,
             fmt::format("backend {}: not planned by overlab; use one of vxlan, host-gw, udp, "
-                        "ipsec",
+                        "ipsec, ipip, wireguard",
                         backend_name(network.backend)));
     }
 };

@@ -67,10 +67,14 @@ class Backend {
     /// True if a VTEP MAC must be drawn for this host.
     [[nodiscard]] virtual bool wants_vtep_mac() const = 0;
 
-    /// The MAC that only one peer may use, where the backend keys rows by it.
-    [[nodiscard]] virtual std::optional<MacAddress> claimed_mac(const Lease& /*peer*/) const {
+    /// What only one peer may be, where the backend keys rows by something that a peer chooses: its
+    /// VTEP MAC, its public key. As a number; equal numbers are equal things.
+    [[nodiscard]] virtual std::optional<std::uint64_t> claimed_identity(
+        const Lease& /*peer*/) const {
         return std::nullopt;
     }
+    /// The same for people: `VTEP MAC 02:00:00:00:00:01`. Asked only of leases that claim one.
+    [[nodiscard]] virtual std::string identity_text(const Lease& /*peer*/) const { return {}; }
 };
 
 /// The backend for a configuration. Errors: unsupported (a type that overlab does not plan yet; the

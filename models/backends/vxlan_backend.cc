@@ -4,6 +4,7 @@
 
 #include "models/backends/peer_check.h"
 #include "models/backends/vxlan_data.h"
+#include "models/base/check.h"
 
 namespace overlab {
 
@@ -70,11 +71,17 @@ Plan VxlanBackend::plan_peer(const LocalNode& local, const Lease& peer, Reach re
     return plan;
 }
 
-std::optional<MacAddress> VxlanBackend::claimed_mac(const Lease& peer) const {
+std::optional<std::uint64_t> VxlanBackend::claimed_identity(const Lease& peer) const {
     if (peer.attributes.backend_type != name()) return std::nullopt;
     const Result<VxlanData> data = parse_vxlan_data(peer.attributes.backend_data);
     if (!data) return std::nullopt;
-    return data->mac;
+    return data->mac.bits;
+}
+
+std::string VxlanBackend::identity_text(const Lease& peer) const {
+    const Result<VxlanData> data = parse_vxlan_data(peer.attributes.backend_data);
+    CHECK(data.has_value());
+    return "VTEP MAC " + data->mac.to_string();
 }
 
 }  // namespace overlab

@@ -24,7 +24,9 @@ class VxlanBackend final : public Backend {
                                  Reach reach) const override;
     [[nodiscard]] bool wants_reach() const override { return config_.direct_routing; }
     [[nodiscard]] bool wants_vtep_mac() const override { return true; }
-    [[nodiscard]] std::optional<MacAddress> claimed_mac(const Lease& peer) const override;
+    /// The VTEP MAC: the FDB has one row a MAC.
+    [[nodiscard]] std::optional<std::uint64_t> claimed_identity(const Lease& peer) const override;
+    [[nodiscard]] std::string identity_text(const Lease& peer) const override;
 
    private:
     VxlanConfig config_;

@@ -21,7 +21,7 @@ enum class Disposition : std::uint8_t {
     no_route,              ///< ICMP net unreachable to the sender
     neighbour_unresolved,  ///< nobody answers for the next hop: ICMP host unreachable after a while
     fdb_miss,
-    tunnel_peer_missing,  ///< udp proxy has no entry: ICMP net unreachable
+    tunnel_peer_missing,  ///< udp proxy or WireGuard has no peer: ICMP unreachable
     sa_missing,           ///< policy matches, no SA yet
     mtu_exceeded,         ///< DF set: ICMP fragmentation needed to the sender
     ttl_expired,

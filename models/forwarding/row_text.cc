@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -49,6 +50,29 @@ class Words {
     Ipv4Address address() { return value<Ipv4Address>(next()); }
     Ipv4Prefix prefix() { return value<Ipv4Prefix>(next()); }
     MacAddress mac() { return value<MacAddress>(next()); }
+    WireguardKey key() { return value<WireguardKey>(next()); }
+
+    /// `192.0.2.2:8285`.
+    std::pair<Ipv4Address, std::uint16_t> socket() {
+        const std::string_view word = next();
+        const std::size_t colon = word.find(':');
+        const Result<Ipv4Address> host = Ipv4Address::parse(word.substr(0, colon));
+        if (!host || colon == std::string_view::npos) {
+            complain(fmt::format("`{}` is no address:port", word));
+            return {};
+        }
+        return {*host, number<std::uint16_t>(word.substr(colon + 1))};
+    }
+
+    /// A hexadecimal number after `prefix`; `name` says what it is.
+    std::uint32_t hexadecimal(std::string_view prefix, std::string_view name) {
+        const std::string_view word = next();
+        if (word.starts_with(prefix)) {
+            return number<std::uint32_t>(word.substr(prefix.size()), 16);
+        }
+        complain(fmt::format("`{}` is no {}", word, name));
+        return 0;
+    }
 
     template <typename Number>
     Number number(std::string_view word, int base = 10) {
@@ -89,17 +113,29 @@ class Words {
     std::optional<std::string> problem_;
 };
 
+/// What follows the kind: `local 192.0.2.1`, `port 8285`, `mtu 1472`, where it has them.
+void parse_tunnel_link(Words& words, LinkRow& row) {
+    if (row.kind != LinkRow::Kind::wireguard) {
+        words.keyword("local");
+        row.local = words.address();
+    }
+    if (row.kind != LinkRow::Kind::ipip) {
+        words.keyword("port");
+        row.port = words.number<std::uint16_t>();
+    }
+    words.keyword("mtu");
+    row.mtu = words.number<std::uint32_t>();
+}
+
 Row parse_link(Words& words) {
     LinkRow row;
     row.name = words.name();
-    if (words.maybe("tun")) {
-        row.kind = LinkRow::Kind::tun;
-        words.keyword("local");
-        row.local = words.address();
-        words.keyword("port");
-        row.port = words.number<std::uint16_t>();
-        words.keyword("mtu");
-        row.mtu = words.number<std::uint32_t>();
+    for (const auto& [name, kind] : {std::pair("tun", LinkRow::Kind::tun),
+                                     {"ipip", LinkRow::Kind::ipip},
+                                     {"wireguard", LinkRow::Kind::wireguard}}) {
+        if (!words.maybe(name)) continue;
+        row.kind = kind;
+        parse_tunnel_link(words, row);
         return row;
     }
     words.keyword("vxlan");
@@ -151,17 +187,23 @@ Row parse_tunnel(Words& words) {
     TunnelPeerRow row;
     row.subnet = words.prefix();
     words.keyword("to");
-    const std::string_view socket = words.next();
-    const std::size_t colon = socket.find(':');
-    Result<Ipv4Address> destination = Ipv4Address::parse(socket.substr(0, colon));
-    if (!destination || colon == std::string_view::npos) {
-        words.complain(fmt::format("`{}` is no address:port", socket));
-    } else {
-        row.destination = *destination;
-        row.port = words.number<std::uint16_t>(socket.substr(colon + 1));
-    }
+    std::tie(row.destination, row.port) = words.socket();
     words.keyword("dev");
     row.link = words.name();
+    return row;
+}
+
+Row parse_peer(Words& words) {
+    WireguardPeerRow row;
+    row.public_key = words.key();
+    words.keyword("endpoint");
+    std::tie(row.endpoint, row.port) = words.socket();
+    words.keyword("allowed");
+    row.allowed = words.prefix();
+    words.keyword("dev");
+    row.link = words.name();
+    if (words.maybe("keepalive")) row.keepalive_s = words.number<std::uint16_t>();
+    if (words.maybe("psk")) row.psk.fingerprint = words.hexadecimal("#", "fingerprint");
     return row;
 }
 
@@ -171,12 +213,7 @@ Row parse_sa(Words& words) {
     words.keyword("->");
     row.destination = words.address();
     words.keyword("spi");
-    const std::string_view spi = words.next();
-    if (!spi.starts_with("0x")) {
-        words.complain(fmt::format("`{}` is no hexadecimal SPI", spi));
-    } else {
-        row.spi = words.number<std::uint32_t>(spi.substr(2), 16);
-    }
+    row.spi = words.hexadecimal("0x", "hexadecimal SPI");
     words.keyword("reqid");
     row.reqid = words.number<std::uint32_t>();
     if (words.maybe("encap")) row.encap_port = words.number<std::uint16_t>();
@@ -205,6 +242,21 @@ Row parse_policy(Words& words) {
     return row;
 }
 
+Row parse_filter(Words& words) {
+    FilterRow row;
+    if (words.maybe("masquerade")) {
+        row.kind = FilterRow::Kind::masquerade;
+        row.network = words.prefix();
+        words.keyword("subnet");
+        row.subnet = words.prefix();
+        row.fully_random = words.maybe("fully-random");
+        return row;
+    }
+    words.keyword("forward");
+    row.network = words.prefix();
+    return row;
+}
+
 Row parse_route(Words& words) {
     RouteRow row;
     row.destination = words.prefix();
@@ -225,13 +277,15 @@ Result<Row> parse_row(std::string_view line) {
     if (kind == "neigh") return words.finish(parse_neighbour(words));
     if (kind == "fdb") return words.finish(parse_fdb(words));
     if (kind == "tunnel") return words.finish(parse_tunnel(words));
+    if (kind == "peer") return words.finish(parse_peer(words));
     if (kind == "sa") return words.finish(parse_sa(words));
     if (kind == "policy") return words.finish(parse_policy(words));
+    if (kind == "filter") return words.finish(parse_filter(words));
     if (kind == "route") return words.finish(parse_route(words));
-    return fail(
-        ErrorKind::invalid_argument,
-        fmt::format("row `{}`: expected link, addr, neigh, fdb, tunnel, sa, policy or route",
-                    line));
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("row `{}`: expected link, addr, neigh, fdb, tunnel, peer, sa, policy, "
+                            "filter or route",
+                            line));
 }
 
 }  // namespace overlab

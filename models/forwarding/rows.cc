@@ -19,19 +19,28 @@ auto key(const AddressRow& row) { return std::tie(row.link, row.prefix); }
 auto key(const NeighbourRow& row) { return std::tie(row.link, row.address); }
 auto key(const FdbRow& row) { return std::tie(row.link, row.mac); }
 auto key(const TunnelPeerRow& row) { return std::tie(row.link, row.subnet); }
+auto key(const WireguardPeerRow& row) { return std::tie(row.link, row.public_key); }
 auto key(const SaRow& row) { return std::tie(row.source, row.destination, row.spi); }
 auto key(const PolicyRow& row) { return std::tie(row.direction, row.source, row.destination); }
+auto key(const FilterRow& row) { return std::tie(row.kind, row.network); }
 auto key(const RouteRow& row) { return std::tie(row.destination); }
 
 std::string text(const LinkRow& row) {
-    const char* learning = row.learning ? " learning" : "";
-    if (row.kind == LinkRow::Kind::tun) {
-        return fmt::format("link {} tun local {} port {} mtu {}", row.name, row.local.to_string(),
-                           row.port, row.mtu);
+    switch (row.kind) {
+        case LinkRow::Kind::tun:
+            return fmt::format("link {} tun local {} port {} mtu {}", row.name,
+                               row.local.to_string(), row.port, row.mtu);
+        case LinkRow::Kind::ipip:
+            return fmt::format("link {} ipip local {} mtu {}", row.name, row.local.to_string(),
+                               row.mtu);
+        case LinkRow::Kind::wireguard:
+            return fmt::format("link {} wireguard port {} mtu {}", row.name, row.port, row.mtu);
+        case LinkRow::Kind::vxlan:
+            break;
     }
     return fmt::format("link {} vxlan vni {} local {} dev {} port {} mtu {} mac {}{}", row.name,
                        row.vni, row.local.to_string(), row.lower, row.port, row.mtu,
-                       row.mac.to_string(), learning);
+                       row.mac.to_string(), row.learning ? " learning" : "");
 }
 
 std::string text(const AddressRow& row) {
@@ -53,6 +62,15 @@ std::string text(const TunnelPeerRow& row) {
                        row.destination.to_string(), row.port, row.link);
 }
 
+std::string text(const WireguardPeerRow& row) {
+    const std::string keepalive =
+        row.keepalive_s == 0 ? "" : fmt::format(" keepalive {}", row.keepalive_s);
+    const std::string psk = row.psk.given() ? fmt::format(" psk #{:08x}", row.psk.fingerprint) : "";
+    return fmt::format("peer {} endpoint {}:{} allowed {} dev {}{}{}", row.public_key.to_string(),
+                       row.endpoint.to_string(), row.port, row.allowed.to_string(), row.link,
+                       keepalive, psk);
+}
+
 std::string text(const SaRow& row) {
     const std::string encap = row.encap_port == 0 ? "" : fmt::format(" encap {}", row.encap_port);
     return fmt::format("sa {} -> {} spi 0x{:08x} reqid {}{}", row.source.to_string(),
@@ -69,6 +87,14 @@ std::string text(const PolicyRow& row) {
                        row.reqid);
 }
 
+std::string text(const FilterRow& row) {
+    if (row.kind == FilterRow::Kind::forward) {
+        return fmt::format("filter forward {}", row.network.to_string());
+    }
+    return fmt::format("filter masquerade {} subnet {}{}", row.network.to_string(),
+                       row.subnet.to_string(), row.fully_random ? " fully-random" : "");
+}
+
 std::string text(const RouteRow& row) {
     const std::string via = row.gateway ? fmt::format(" via {}", row.gateway->to_string()) : "";
     return fmt::format("route {}{} dev {}{}", row.destination.to_string(), via, row.link,
@@ -78,6 +104,11 @@ std::string text(const RouteRow& row) {
 bool key_less(const Row& a, const Row& b) { return compare_keys(a, b) < 0; }
 
 }  // namespace
+
+WireguardPsk WireguardPsk::of(const WireguardKey& key) {
+    // 0 stands for "none".
+    return {std::max(key.fingerprint(), 1U), std::make_shared<const WireguardKey>(key)};
+}
 
 std::strong_ordering compare_keys(const Row& a, const Row& b) {
     if (a.index() != b.index()) return a.index() <=> b.index();

@@ -9,15 +9,23 @@
 //   neigh 10.244.2.0 lladdr 02:00:00:00:00:02 dev flannel.1
 //   fdb 02:00:00:00:00:02 dst 192.0.2.2 dev flannel.1
 //   tunnel 10.244.2.0/24 to 192.0.2.2:8285 dev flannel0
+//   peer <public key> endpoint 192.0.2.2:51820 allowed 10.244.2.0/24 dev flannel-wg keepalive 25
 //   sa 192.0.2.1 -> 192.0.2.2 spi 0xc0000001 reqid 11
 //   policy out 10.244.1.0/24 -> 10.244.2.0/24 tunnel 192.0.2.1 -> 192.0.2.2 reqid 11
+//   filter masquerade 10.244.0.0/16 subnet 10.244.1.0/24 fully-random
 //   route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
-// A tun device says `link flannel0 tun local 192.0.2.1 port 8285 mtu 1472`; `learning` ends a vxlan
-// line, `encap 4500` an sa line; a route without `via` is directly connected.
+// Other devices:
+//   link flannel0 tun local 192.0.2.1 port 8285 mtu 1472
+//   link flannel.ipip ipip local 192.0.2.1 mtu 1480
+//   link flannel-wg wireguard port 51820 mtu 1420
+// `learning` ends a vxlan line, `encap 4500` an sa line, `keepalive 25` and `psk #0badcafe` a peer
+// line; `filter forward 10.244.0.0/16` is the other filter; a route without `via` is directly
+// connected.
 #pragma once
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +34,7 @@
 #include <vector>
 
 #include "models/net/address.h"
+#include "models/net/wireguard_key.h"
 
 namespace overlab {
 
@@ -33,15 +42,15 @@ namespace overlab {
 using LinkName = std::string;
 
 struct LinkRow {
-    enum class Kind : std::uint8_t { vxlan, tun };
+    enum class Kind : std::uint8_t { vxlan, tun, ipip, wireguard };
     LinkName name;  // key
     Kind kind = Kind::vxlan;
-    LinkName lower;     ///< external interface; empty for tun
-    Ipv4Address local;  ///< outer source (vxlan) or socket address (tun)
+    LinkName lower;     ///< external interface; empty but for vxlan
+    Ipv4Address local;  ///< outer source (vxlan, ipip) or socket address (tun)
     std::uint32_t vni = 0;
-    std::uint16_t port = 0;  ///< UDP port of the tunnel
+    std::uint16_t port = 0;  ///< UDP port of the tunnel; 0 for ipip
     std::uint32_t mtu = 0;
-    MacAddress mac;  ///< zero for tun
+    MacAddress mac;  ///< zero but for vxlan
     bool learning = false;
 
     friend bool operator==(const LinkRow&, const LinkRow&) = default;
@@ -78,6 +87,33 @@ struct TunnelPeerRow {
     friend bool operator==(const TunnelPeerRow&, const TunnelPeerRow&) = default;
 };
 
+/// The pre-shared key of a WireGuard peer. Its value is the fingerprint, which is what is compared,
+/// printed and read back; the key itself rides along for the stack that installs the row and is in
+/// no text. One key serves a whole network, so all of its rows share one copy.
+struct WireguardPsk {
+    std::uint32_t fingerprint = 0;                      ///< 0: no pre-shared key
+    std::shared_ptr<const WireguardKey> key = nullptr;  ///< null in a row that was read from text
+
+    [[nodiscard]] static WireguardPsk of(const WireguardKey& key);
+    [[nodiscard]] bool given() const { return fingerprint != 0; }
+    friend bool operator==(const WireguardPsk& a, const WireguardPsk& b) {
+        return a.fingerprint == b.fingerprint;
+    }
+};
+
+/// A peer of a WireGuard device: who may send from `allowed`, and to whom what is for it goes. Our
+/// own private key is in no row: the host's stack has it.
+struct WireguardPeerRow {
+    LinkName link;            // key
+    WireguardKey public_key;  // key
+    Ipv4Address endpoint;
+    std::uint16_t port = 0;
+    std::uint16_t keepalive_s = 0;  ///< 0: none
+    Ipv4Prefix allowed;             ///< one prefix a peer (flannel never uses more IPv4 ones)
+    WireguardPsk psk;
+    friend bool operator==(const WireguardPeerRow&, const WireguardPeerRow&) = default;
+};
+
 /// A security association. Installed by the IKE daemon, never planned by a backend; part of a dump
 /// so that walks and traces can follow it. Keys live with the IKE daemon, not here.
 struct SaRow {
@@ -99,6 +135,20 @@ struct PolicyRow {
     friend bool operator==(const PolicyRow&, const PolicyRow&) = default;
 };
 
+/// A set of packet filter rules, as one thing: what flannel writes for a network.
+///   forward: packets from and to `network` are accepted.
+///   masquerade: what pods send out of `network` gets the host's address, and so does what enters
+///   `network` from elsewhere on this host; traffic within it, and what comes from outside to this
+///   host's own `subnet`, keeps its addresses.
+struct FilterRow {
+    enum class Kind : std::uint8_t { forward, masquerade };
+    Kind kind = Kind::forward;  // key
+    Ipv4Prefix network;         // key
+    Ipv4Prefix subnet{};        ///< masquerade: this host's own
+    bool fully_random = false;  ///< masquerade: source ports are drawn, not counted up
+    friend bool operator==(const FilterRow&, const FilterRow&) = default;
+};
+
 struct RouteRow {
     Ipv4Prefix destination;  // key
     LinkName link;
@@ -108,8 +158,8 @@ struct RouteRow {
 };
 
 /// Alternative order is load-bearing: it is the order of installation.
-using Row = std::variant<LinkRow, AddressRow, NeighbourRow, FdbRow, TunnelPeerRow, SaRow, PolicyRow,
-                         RouteRow>;
+using Row = std::variant<LinkRow, AddressRow, NeighbourRow, FdbRow, TunnelPeerRow, WireguardPeerRow,
+                         SaRow, PolicyRow, FilterRow, RouteRow>;
 
 /// Compares kind and key only; the value does not take part. Total order over all rows.
 [[nodiscard]] std::strong_ordering compare_keys(const Row& a, const Row& b);

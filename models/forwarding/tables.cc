@@ -13,12 +13,24 @@ namespace {
 enum RouteFlag : std::uint16_t { has_gateway = 1, onlink = 2, own = 4 };
 
 TableLink::Kind table_kind(LinkRow::Kind kind) {
-    return kind == LinkRow::Kind::vxlan ? TableLink::Kind::vxlan : TableLink::Kind::tun;
+    switch (kind) {
+        case LinkRow::Kind::vxlan:
+            return TableLink::Kind::vxlan;
+        case LinkRow::Kind::tun:
+            return TableLink::Kind::tun;
+        case LinkRow::Kind::ipip:
+            return TableLink::Kind::ipip;
+        case LinkRow::Kind::wireguard:
+            break;
+    }
+    return TableLink::Kind::wireguard;
 }
 
 /// True if the kernel can turn one device into the other without deleting it.
 bool changes_in_place(const TableLink& from, const TableLink& to) {
-    return from.kind == to.kind && from.vni == to.vni && from.port == to.port &&
+    // A WireGuard device takes another port as it is (wg_set_device()).
+    return from.kind == to.kind && from.vni == to.vni &&
+           (from.port == to.port || from.kind == TableLink::Kind::wireguard) &&
            from.local == to.local && from.lower == to.lower && from.learning == to.learning;
 }
 
@@ -200,6 +212,16 @@ Result<void> ForwardingTables::add(const TunnelPeerRow& row, const Row& whole) {
     return {};
 }
 
+Result<void> ForwardingTables::add(const WireguardPeerRow& row, const Row& whole) {
+    OVERLAB_TRY(const LinkIndex link, need_link(row.link, whole));
+    if (links_[link].kind != TableLink::Kind::wireguard) {
+        return fail(ErrorKind::invalid_argument,
+                    fmt::format("{}: {} is no wireguard device", to_string(whole), row.link));
+    }
+    wireguard_peers_.install(whole);
+    return {};
+}
+
 Result<void> ForwardingTables::add(const SaRow& row, const Row& /*whole*/) {
     sas_.install(row);
     return {};
@@ -207,6 +229,11 @@ Result<void> ForwardingTables::add(const SaRow& row, const Row& /*whole*/) {
 
 Result<void> ForwardingTables::add(const PolicyRow& row, const Row& /*whole*/) {
     policies_.install(row);
+    return {};
+}
+
+Result<void> ForwardingTables::add(const FilterRow& /*row*/, const Row& whole) {
+    filters_.install(whole);
     return {};
 }
 
@@ -255,6 +282,13 @@ void ForwardingTables::remove(const LinkRow& row) {
 
 void ForwardingTables::drop_rows_on(LinkIndex index) {
     link_tables_[index] = {};
+    if (links_[index].kind == TableLink::Kind::wireguard) {
+        std::vector<Row> others = std::move(wireguard_peers_).rows();
+        std::erase_if(others, [&](const Row& row) {
+            return std::get<WireguardPeerRow>(row).link == links_[index].name;
+        });
+        wireguard_peers_ = ForwardingState::of_sorted(std::move(others));
+    }
     std::erase_if(own_addresses_, [&](const OwnAddress& address) {
         if (address.link != index) return false;
         count_local(address.prefix.network, -1);
@@ -293,9 +327,13 @@ void ForwardingTables::remove(const TunnelPeerRow& row) {
     if (link != no_link) link_tables_[link].tunnel_peers.erase(row.subnet);
 }
 
+void ForwardingTables::remove(const WireguardPeerRow& row) { wireguard_peers_.withdraw(row); }
+
 void ForwardingTables::remove(const SaRow& row) { sas_.withdraw(row); }
 
 void ForwardingTables::remove(const PolicyRow& row) { policies_.withdraw(row); }
+
+void ForwardingTables::remove(const FilterRow& row) { filters_.withdraw(row); }
 
 void ForwardingTables::remove(const RouteRow& row) {
     const PackedRoute* present = routes_.find(row.destination);
@@ -350,6 +388,16 @@ std::optional<TunnelPeerRow> ForwardingTables::tunnel_peer_row(LinkIndex link,
                          match->value->port};
 }
 
+const WireguardPeerRow* ForwardingTables::wireguard_peer(LinkIndex link, Ipv4Address inner) const {
+    const WireguardPeerRow* best = nullptr;
+    for (const Row& row : wireguard_peers_.rows()) {
+        const WireguardPeerRow& peer = std::get<WireguardPeerRow>(row);
+        if (peer.link != links_[link].name || !peer.allowed.contains(inner)) continue;
+        if (best == nullptr || peer.allowed.length > best->allowed.length) best = &peer;
+    }
+    return best;
+}
+
 const SaEntry* ForwardingTables::outbound_sa(Ipv4Address source, Ipv4Address destination,
                                              std::uint32_t reqid) const {
     return sas_.newest(source, destination, reqid);
@@ -370,124 +418,6 @@ LinkIndex ForwardingTables::find_link(std::string_view name) const {
         if (links_[i].present && links_[i].name == name) return static_cast<LinkIndex>(i);
     }
     return no_link;
-}
-
-// ---- dump ----
-
-std::size_t ForwardingTables::own_row_count() const {
-    std::size_t count = own_addresses_.size() + own_routes_ + policies_.size();
-    for (std::size_t i = 0; i < links_.size(); ++i) {
-        if (!links_[i].present) continue;
-        const LinkTables& on = link_tables_[i];
-        count += (links_[i].own ? 1U : 0U) + on.neighbours.size() + on.fdb.size() +
-                 on.tunnel_peers.size();
-    }
-    return count;
-}
-
-ForwardingState ForwardingTables::dump(bool with_sas) const {
-    // Each kind is sorted by its integer keys and only then spelt out as rows: an audit of 5,000
-    // peers compares no strings.
-    std::vector<LinkIndex> order;
-    for (std::size_t i = 0; i < links_.size(); ++i) {
-        if (links_[i].present) order.push_back(static_cast<LinkIndex>(i));
-    }
-    std::ranges::sort(order, {}, [this](LinkIndex i) -> const LinkName& { return links_[i].name; });
-    std::vector<Row> rows;
-    rows.reserve(own_row_count());
-    dump_links(order, rows);
-    dump_neighbours(order, rows);
-    dump_fdb(order, rows);
-    dump_tunnel_peers(order, rows);
-    if (with_sas) sas_.dump(rows);
-    policies_.dump(rows);
-    dump_routes(rows);
-    return ForwardingState::of_sorted(std::move(rows));
-}
-
-void ForwardingTables::dump_links(const std::vector<LinkIndex>& order,
-                                  std::vector<Row>& rows) const {
-    for (const LinkIndex index : order) {
-        const TableLink& link = links_[index];
-        if (!link.own) continue;
-        const bool vxlan = link.kind == TableLink::Kind::vxlan;
-        rows.emplace_back(LinkRow{
-            .name = link.name,
-            .kind = vxlan ? LinkRow::Kind::vxlan : LinkRow::Kind::tun,
-            .lower = link.lower == no_link ? LinkName() : links_[link.lower].name,
-            .local = link.local,
-            .vni = link.vni,
-            .port = link.port,
-            .mtu = link.mtu,
-            .mac = link.mac,
-            .learning = link.learning,
-        });
-    }
-    std::vector<AddressRow> addresses;
-    for (const OwnAddress& own : own_addresses_) {
-        addresses.push_back({links_[own.link].name, own.prefix});
-    }
-    std::ranges::sort(addresses, {}, [](const AddressRow& row) {
-        return std::pair<std::string_view, Ipv4Prefix>(row.link, row.prefix);
-    });
-    rows.insert(rows.end(), addresses.begin(), addresses.end());
-}
-
-void ForwardingTables::dump_neighbours(const std::vector<LinkIndex>& order,
-                                       std::vector<Row>& rows) const {
-    for (const LinkIndex index : order) {
-        std::vector<std::pair<std::uint32_t, MacAddress>> found;
-        link_tables_[index].neighbours.for_each([&](std::uint32_t address, PackedMac mac) {
-            found.emplace_back(address, unpack(mac));
-        });
-        std::ranges::sort(found);
-        for (const auto& [address, mac] : found) {
-            rows.emplace_back(NeighbourRow{links_[index].name, {address}, mac});
-        }
-    }
-}
-
-void ForwardingTables::dump_fdb(const std::vector<LinkIndex>& order, std::vector<Row>& rows) const {
-    for (const LinkIndex index : order) {
-        std::vector<std::pair<std::uint64_t, std::uint32_t>> found;
-        link_tables_[index].fdb.for_each([&](std::uint64_t mac, std::uint32_t destination) {
-            found.emplace_back(mac, destination);
-        });
-        std::ranges::sort(found);
-        for (const auto& [mac, destination] : found) {
-            rows.emplace_back(FdbRow{links_[index].name, {mac}, {destination}});
-        }
-    }
-}
-
-void ForwardingTables::dump_tunnel_peers(const std::vector<LinkIndex>& order,
-                                         std::vector<Row>& rows) const {
-    for (const LinkIndex index : order) {
-        std::vector<TunnelPeerRow> found;
-        link_tables_[index].tunnel_peers.for_each([&](Ipv4Prefix subnet, const TunnelPeer& peer) {
-            found.push_back({links_[index].name, subnet, peer.destination, peer.port});
-        });
-        std::ranges::sort(found, {}, &TunnelPeerRow::subnet);
-        rows.insert(rows.end(), found.begin(), found.end());
-    }
-}
-
-void ForwardingTables::dump_routes(std::vector<Row>& rows) const {
-    std::vector<std::pair<Ipv4Prefix, PackedRoute>> found;
-    found.reserve(own_routes_);
-    routes_.for_each([&](Ipv4Prefix destination, const PackedRoute& route) {
-        if ((route.flags & RouteFlag::own) != 0) found.emplace_back(destination, route);
-    });
-    std::ranges::sort(found, {}, [](const auto& each) { return each.first; });
-    for (const auto& [destination, packed] : found) {
-        const RouteEntry entry = unpack(packed);
-        rows.emplace_back(RouteRow{
-            .destination = destination,
-            .link = links_[entry.link].name,
-            .gateway = entry.has_gateway ? std::optional(entry.gateway) : std::nullopt,
-            .onlink = entry.onlink,
-        });
-    }
 }
 
 }  // namespace overlab

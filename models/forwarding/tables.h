@@ -27,9 +27,16 @@ inline constexpr LinkIndex no_link = 0xffff;
 
 struct TableLink {
     LinkName name;
-    enum class Kind : std::uint8_t { ethernet, bridge, vxlan, tun } kind = Kind::ethernet;
+    enum class Kind : std::uint8_t {
+        ethernet,
+        bridge,
+        vxlan,
+        tun,
+        ipip,
+        wireguard
+    } kind = Kind::ethernet;
     LinkIndex lower = no_link;  ///< vxlan: the external interface
-    Ipv4Address local;          ///< vxlan, tun: outer source address
+    Ipv4Address local;          ///< vxlan, tun, ipip: outer source address
     std::uint32_t vni = 0;
     std::uint16_t port = 0;
     std::uint32_t mtu = 1500;
@@ -95,6 +102,10 @@ class ForwardingTables {
                                                       Ipv4Address destination) const;
     [[nodiscard]] std::optional<TunnelPeerRow> tunnel_peer_row(LinkIndex link,
                                                                Ipv4Address destination) const;
+    /// The peer of a WireGuard device whose allowed prefix holds `inner` (a destination to send to,
+    /// a source that was received), the longest prefix first; null if none. Good until the next
+    /// change. A scan: no simulated packet asks.
+    [[nodiscard]] const WireguardPeerRow* wireguard_peer(LinkIndex link, Ipv4Address inner) const;
     /// The newest SA for a tunnel.
     [[nodiscard]] const SaEntry* outbound_sa(Ipv4Address source, Ipv4Address destination,
                                              std::uint32_t reqid) const;
@@ -145,8 +156,10 @@ class ForwardingTables {
     [[nodiscard]] Result<void> add(const NeighbourRow& row, const Row& whole);
     [[nodiscard]] Result<void> add(const FdbRow& row, const Row& whole);
     [[nodiscard]] Result<void> add(const TunnelPeerRow& row, const Row& whole);
+    [[nodiscard]] Result<void> add(const WireguardPeerRow& row, const Row& whole);
     [[nodiscard]] Result<void> add(const SaRow& row, const Row& whole);
     [[nodiscard]] Result<void> add(const PolicyRow& row, const Row& whole);
+    [[nodiscard]] Result<void> add(const FilterRow& row, const Row& whole);
     [[nodiscard]] Result<void> add(const RouteRow& row, const Row& whole);
     [[nodiscard]] Result<void> check_gateway(const RouteRow& row, LinkIndex link) const;
     void remove(const LinkRow& row);
@@ -154,8 +167,10 @@ class ForwardingTables {
     void remove(const NeighbourRow& row);
     void remove(const FdbRow& row);
     void remove(const TunnelPeerRow& row);
+    void remove(const WireguardPeerRow& row);
     void remove(const SaRow& row);
     void remove(const PolicyRow& row);
+    void remove(const FilterRow& row);
     void remove(const RouteRow& row);
 
     [[nodiscard]] LinkIndex free_slot(std::string_view name);
@@ -173,6 +188,8 @@ class ForwardingTables {
     FlatHash<std::uint32_t, std::uint16_t> local_;  ///< address to how often it is there
     PrefixMap<PackedRoute> routes_;
     std::size_t own_routes_ = 0;
+    ForwardingState wireguard_peers_;  ///< WireguardPeerRow only
+    ForwardingState filters_;          ///< FilterRow only: held and shown, applied to no packet
     PolicyTable policies_;
     SaTable sas_;
     std::uint64_t generation_ = 0;

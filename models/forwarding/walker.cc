@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "models/base/check.h"
 #include "models/net/wire.h"
 
@@ -14,6 +16,14 @@ constexpr std::uint32_t udp_bytes = UdpHeader::bytes;
 constexpr std::uint32_t vxlan_bytes =
     ip_bytes + udp_bytes + VxlanHeader::bytes + EthernetHeader::bytes;
 constexpr std::uint32_t proxy_bytes = ip_bytes + udp_bytes;
+constexpr std::uint32_t ipip_bytes = ip_bytes;
+
+/// What WireGuard adds: 16 bytes of header and 16 of tag around the packet, which is filled up to
+/// 16 bytes, but never beyond the device's MTU (calculate_skb_padding()).
+std::uint32_t wireguard_bytes(std::uint32_t size, std::uint32_t mtu) {
+    const std::uint32_t filled = std::min((size + 15) / 16 * 16, std::max(mtu, size));
+    return ip_bytes + udp_bytes + 16 + (filled - size) + 16;
+}
 
 /// What an AES-GCM tunnel adds to a packet of `size` bytes; smaller than flannel's worst case
 /// of 77.
@@ -175,6 +185,10 @@ std::optional<Walker::Flight> Walker::send_by(const RouteMatch& match) {
             return into_vxlan(match);
         case TableLink::Kind::tun:
             return into_tun(match.entry.link);
+        case TableLink::Kind::ipip:
+            return into_ipip(match);
+        case TableLink::Kind::wireguard:
+            return into_wireguard(match.entry.link);
         case TableLink::Kind::bridge:
             return end(Disposition::neighbour_unresolved, "neighbour",
                        fmt::format("no pod has {}: ICMP host unreachable goes to {}",
@@ -240,6 +254,44 @@ std::optional<Walker::Flight> Walker::into_tun(LinkIndex link) {
                   .source = tun.local,
                   .destination = peer->destination,
                   .overhead = proxy_bytes,
+                  .port = peer->port};
+}
+
+/// As ip_tunnel_xmit() of a device without `remote`: the outer destination is the route's next hop,
+/// and DF is the inner packet's.
+std::optional<Walker::Flight> Walker::into_ipip(const RouteMatch& match) {
+    const TableLink& device = tables().link(match.entry.link);
+    if (!fits(device.mtu, device.name)) return std::nullopt;
+    const Ipv4Address remote = match.entry.has_gateway ? match.entry.gateway : packet_.destination;
+    size_on_wire_ = packet_.size + ipip_bytes;
+    step("encap", fmt::format("in IPv4, to {}: {} bytes more", remote.to_string(), ipip_bytes));
+    return Flight{.kind = Flight::Kind::ipip,
+                  .source = device.local,
+                  .destination = remote,
+                  .overhead = ipip_bytes,
+                  .dont_fragment = packet_.dont_fragment};
+}
+
+std::optional<Walker::Flight> Walker::into_wireguard(LinkIndex link) {
+    const TableLink& device = tables().link(link);
+    if (!fits(device.mtu, device.name)) return std::nullopt;
+    const WireguardPeerRow* peer = tables().wireguard_peer(link, packet_.destination);
+    if (peer == nullptr) {
+        return end(
+            Disposition::tunnel_peer_missing, "tunnel",
+            fmt::format("{} has no peer for {}: ICMP host unreachable goes to {}", device.name,
+                        packet_.destination.to_string(), packet_.source.to_string()));
+    }
+    const std::uint32_t overhead = wireguard_bytes(packet_.size, device.mtu);
+    size_on_wire_ = packet_.size + overhead;
+    step("tunnel",
+         fmt::format("sealed for the peer at {}:{}: {} bytes more", peer->endpoint.to_string(),
+                     peer->port, overhead),
+         to_string(Row(*peer)));
+    return Flight{.kind = Flight::Kind::wireguard,
+                  .source = here().underlay_address,
+                  .destination = peer->endpoint,
+                  .overhead = overhead,
                   .port = peer->port};
 }
 

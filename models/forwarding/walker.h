@@ -33,7 +33,7 @@ class Walker {
 
     /// A packet on its way through the underlay: bare, or inside something.
     struct Flight {
-        enum class Kind : std::uint8_t { bare, vxlan, udp_proxy, esp };
+        enum class Kind : std::uint8_t { bare, vxlan, udp_proxy, ipip, wireguard, esp };
         Kind kind = Kind::bare;
         Ipv4Address source{}, destination{};  ///< outer; of a bare packet its own
         std::uint32_t overhead = 0;
@@ -62,6 +62,8 @@ class Walker {
     [[nodiscard]] std::optional<Flight> send_by(const RouteMatch& match);
     [[nodiscard]] std::optional<Flight> into_vxlan(const RouteMatch& match);
     [[nodiscard]] std::optional<Flight> into_tun(LinkIndex link);
+    [[nodiscard]] std::optional<Flight> into_ipip(const RouteMatch& match);
+    [[nodiscard]] std::optional<Flight> into_wireguard(LinkIndex link);
     [[nodiscard]] std::optional<Flight> into_esp(const PolicyEntry& policy);
     [[nodiscard]] bool cross(const Flight& flight);
     [[nodiscard]] std::optional<std::size_t> next_host(const Flight& flight,
@@ -70,6 +72,8 @@ class Walker {
     [[nodiscard]] std::optional<Origin> receive(const Flight& flight);
     [[nodiscard]] std::optional<Origin> receive_vxlan(const Flight& flight);
     [[nodiscard]] std::optional<Origin> receive_proxy(const Flight& flight);
+    [[nodiscard]] std::optional<Origin> receive_ipip(const Flight& flight);
+    [[nodiscard]] std::optional<Origin> receive_wireguard(const Flight& flight);
     [[nodiscard]] std::optional<Origin> receive_esp(const Flight& flight);
 
     [[nodiscard]] std::string text(const RouteMatch& match) const;

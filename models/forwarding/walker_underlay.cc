@@ -110,6 +110,10 @@ std::optional<Walker::Origin> Walker::receive(const Flight& flight) {
             return receive_vxlan(flight);
         case Flight::Kind::udp_proxy:
             return receive_proxy(flight);
+        case Flight::Kind::ipip:
+            return receive_ipip(flight);
+        case Flight::Kind::wireguard:
+            return receive_wireguard(flight);
         case Flight::Kind::esp:
             return receive_esp(flight);
         case Flight::Kind::bare:
@@ -155,6 +159,42 @@ std::optional<Walker::Origin> Walker::receive_proxy(const Flight& flight) {
     }
     return end(Disposition::no_listener, "decap",
                fmt::format("no proxy listens on UDP port {}", flight.port));
+}
+
+std::optional<Walker::Origin> Walker::receive_ipip(const Flight& flight) {
+    for (const TableLink& link : tables().links()) {
+        if (!link.present || link.kind != TableLink::Kind::ipip) continue;
+        if (link.local != flight.destination) continue;
+        size_on_wire_ = packet_.size;
+        step("decap", fmt::format("out of IPv4 by {}", link.name));
+        return Origin::underlay;
+    }
+    return end(
+        Disposition::no_listener, "decap",
+        fmt::format("no ipip device has the local address {}", flight.destination.to_string()));
+}
+
+/// Who may send from where: a packet whose source no peer's allowed prefix holds is not let in
+/// (wg_packet_consume_data_done()).
+std::optional<Walker::Origin> Walker::receive_wireguard(const Flight& flight) {
+    const std::span<const TableLink> links = tables().links();
+    for (LinkIndex i = 0; i < static_cast<LinkIndex>(links.size()); ++i) {
+        const TableLink& link = links[i];
+        if (!link.present || link.kind != TableLink::Kind::wireguard || link.port != flight.port) {
+            continue;
+        }
+        const WireguardPeerRow* peer = tables().wireguard_peer(i, packet_.source);
+        if (peer == nullptr) {
+            return end(Disposition::no_listener, "decap",
+                       fmt::format("no peer of {} may send from {}: dropped", link.name,
+                                   packet_.source.to_string()));
+        }
+        size_on_wire_ = packet_.size;
+        step("decap", fmt::format("opened by {}", link.name), to_string(Row(*peer)));
+        return Origin::underlay;
+    }
+    return end(Disposition::no_listener, "decap",
+               fmt::format("no WireGuard device listens on UDP port {}", flight.port));
 }
 
 std::optional<Walker::Origin> Walker::receive_esp(const Flight& flight) {

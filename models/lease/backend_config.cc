@@ -14,6 +14,7 @@
 
 #include "models/base/suggest.h"
 #include "models/lease/field_reader.h"
+#include "models/net/wireguard_key.h"
 
 namespace overlab {
 namespace {
@@ -112,14 +113,6 @@ IpipConfig read_ipip(FieldReader& fields) {
     return config;
 }
 
-// A WireGuard key is 32 bytes: 43 base64 characters and one '='.
-bool is_wireguard_key(std::string_view text) {
-    constexpr std::string_view alphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    return text.size() == 44 && text.back() == '=' &&
-           text.find_first_not_of(alphabet) == text.size() - 1;
-}
-
 WireguardConfig read_wireguard(FieldReader& fields, Families families) {
     constexpr std::array<std::string_view, 4> modes{"separate", "auto", "ipv4", "ipv6"};
     WireguardConfig config;
@@ -127,7 +120,7 @@ WireguardConfig read_wireguard(FieldReader& fields, Families families) {
     assign(config.listen_port_v6, fields.integer("ListenPortV6", port_range));
     read_outer_mtu(fields, config.mtu, families, 80);
     if (auto psk = fields.string("PSK")) {
-        if (!psk->empty() && !is_wireguard_key(*psk)) {
+        if (!psk->empty() && !WireguardKey::parse(*psk)) {
             fields.problem("PSK", "must be a key as `wg genpsk` prints it: 44 base64 characters");
         }
         config.psk = std::move(*psk);

@@ -61,14 +61,14 @@ void ClaimIndex::add(PeerId id, const Claims& claims) {
     subnets_.add(subnet_key(claims.subnet), id);
     ++lengths_[claims.subnet.length];
     addresses_.add(claims.public_ip.bits, id);
-    if (claims.mac) macs_.add(claims.mac->bits, id);
+    if (claims.identity) identities_.add(*claims.identity, id);
 }
 
 void ClaimIndex::remove(PeerId id, const Claims& claims) {
     subnets_.remove(subnet_key(claims.subnet), id);
     --lengths_[claims.subnet.length];
     addresses_.remove(claims.public_ip.bits, id);
-    if (claims.mac) macs_.remove(claims.mac->bits, id);
+    if (claims.identity) identities_.remove(*claims.identity, id);
 }
 
 void ClaimIndex::append_overlapping(Ipv4Prefix subnet, PeerId but,
@@ -96,13 +96,14 @@ std::vector<PeerId> ClaimIndex::rivals(PeerId id, const Claims& claims) const {
     std::vector<PeerId> found;
     if (claims.subnet.length != 0) append_overlapping(claims.subnet, id, found);
     addresses_.append(claims.public_ip.bits, id, found);
-    if (claims.mac) macs_.append(claims.mac->bits, id, found);
+    if (claims.identity) identities_.append(*claims.identity, id, found);
     return found;
 }
 
 bool ClaimIndex::may_have_rivals() const {
     const auto lengths = std::ranges::count_if(lengths_, [](std::uint32_t n) { return n != 0; });
-    return lengths > 1 || subnets_.any_shared() || addresses_.any_shared() || macs_.any_shared();
+    return lengths > 1 || subnets_.any_shared() || addresses_.any_shared() ||
+           identities_.any_shared();
 }
 
 std::vector<PeerId> ClaimIndex::holders(Ipv4Prefix subnet) const {

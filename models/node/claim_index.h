@@ -1,6 +1,7 @@
 // ClaimIndex: what only one peer can have, and who claims it: an overlay prefix (overlapping ones
-// exclude each other too), a public address, a VTEP MAC. A backend plans one peer at a time and
-// cannot see such clashes; last-writer-wins would make the outcome depend on the order of events.
+// exclude each other too), a public address, an identity (VTEP MAC, public key). A backend plans
+// one peer at a time and cannot see such clashes; last-writer-wins would make the outcome depend on
+// the order of events.
 //
 // Normal case, one claimant a thing: three hash entries a peer, no lists. Clashes cost lists, and
 // only they.
@@ -24,7 +25,7 @@ inline constexpr PeerId no_peer = 0xffff'ffff;
 struct Claims {
     Ipv4Prefix subnet;
     Ipv4Address public_ip;
-    std::optional<MacAddress> mac;
+    std::optional<std::uint64_t> identity;  ///< Backend::claimed_identity()
 };
 
 class ClaimIndex {
@@ -64,7 +65,7 @@ class ClaimIndex {
 
     Holders subnets_;
     Holders addresses_;
-    Holders macs_;
+    Holders identities_;
     std::array<std::uint32_t, 33> lengths_{};  ///< how many subnets of each length there are
 };
 

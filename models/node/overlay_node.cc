@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "models/base/check.h"
@@ -70,6 +72,7 @@ class OverlayNode::Impl {
     void use_config(const std::string& text);
     void complain_once(std::string complaint);
     [[nodiscard]] MacAddress choose_vtep_mac();
+    [[nodiscard]] std::vector<Row> local_rows() const;
     void acquire(std::optional<LeaseSubnet> previous);
     void acquired(const HeldLease& held);
     void lost();
@@ -183,6 +186,11 @@ void OverlayNode::Impl::use_config(const std::string& text) {
         complain_once(backend.error().what);
         return;
     }
+    const HostFacts host = stack_->facts();
+    if (Plan plan = (*backend)->plan_local({.host = host}); !plan.unsupported.empty()) {
+        complain_once(std::move(plan.unsupported));
+        return;
+    }
     for (const ConfigProblem& warning : parsed.warnings) {
         observer_->remark(
             fmt::format("network configuration: {}: {}", warning.pointer, warning.message));
@@ -192,7 +200,7 @@ void OverlayNode::Impl::use_config(const std::string& text) {
     if (network_.enable_ipv6) {
         observer_->remark("only the IPv4 parts of leases are planned, not the IPv6 ones");
     }
-    local_.host = stack_->facts();
+    local_.host = host;
     if (backend_->wants_vtep_mac()) local_.vtep_mac = choose_vtep_mac();
     peers.emplace(*backend_, ike_ != nullptr,
                   [this](Ipv4Address address) { return reach(address); });
@@ -231,7 +239,7 @@ void OverlayNode::Impl::acquired(const HeldLease& held) {
         apply_everything(IkeKeeper::Reload::missing);
         arm_audit();
     } else {
-        reconciler_.ensure(backend_->plan_local(local_).rows);
+        reconciler_.ensure(local_rows());
     }
     if (!std::exchange(watching_, true)) {
         leases_->watch(guard_.wrap([this](const LeaseUpdate& update) { updated(update); }));
@@ -325,9 +333,17 @@ Reach OverlayNode::Impl::reach(Ipv4Address address) const {
 
 // ---- the host ----
 
+/// What the host needs whether or not there are peers.
+std::vector<Row> OverlayNode::Impl::local_rows() const {
+    std::vector<Row> rows = backend_->plan_local(local_).rows;
+    std::ranges::move(plan_filter(options_.filter, network_.network, local_.subnet.v4),
+                      std::back_inserter(rows));
+    return rows;
+}
+
 ForwardingState OverlayNode::Impl::plan_all() const {
     if (!have_subnet_) return {};
-    std::vector<Row> rows = backend_->plan_local(local_).rows;
+    std::vector<Row> rows = local_rows();
     rows.reserve(rows.size() + 3 * peers->size());  // no backend needs more a peer
     peers->append_rows(rows);
     return ForwardingState::of(std::move(rows));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/backends/backend.h"
+#include "models/backends/filter_plan.h"
 #include "models/base/rng.h"
 #include "models/ports/host_stack.h"
 #include "models/ports/ike_daemon.h"
@@ -31,8 +32,9 @@ struct NodeOptions {
     Duration renew_margin = minutes(60);  ///< renew this long before expiry (at most half the TTL)
     Duration audit_interval = seconds(30);  ///< compare dump and plan; 0 switches it off
     Duration config_poll = seconds(1);
-    Duration retry_min = milliseconds(100);      ///< failed rows: first retry, doubling ...
-    Duration retry_max = seconds(30);            ///< ... up to this
+    FilterOptions filter;                    ///< rules of the packet filter; none unless asked for
+    Duration retry_min = milliseconds(100);  ///< failed rows: first retry, doubling ...
+    Duration retry_max = seconds(30);        ///< ... up to this
     std::optional<LeaseSubnet> previous_subnet;  ///< what subnet.env said, if it survived
 };
 

@@ -37,7 +37,7 @@ std::size_t PeerSet::size() const {
 }
 
 Claims PeerSet::claims_of(const Lease& lease) const {
-    return {lease.subnet.v4, lease.attributes.public_ip, backend_->claimed_mac(lease)};
+    return {lease.subnet.v4, lease.attributes.public_ip, backend_->claimed_identity(lease)};
 }
 
 Reach PeerSet::ask_reach(const Lease& lease) const {
@@ -70,9 +70,9 @@ std::string PeerSet::clash(PeerId id, PeerId winner) const {
     if (ours.subnet.overlaps(theirs.subnet)) {
         return fmt::format("{}: overlaps the lower lease {}", backend_->name(), rival);
     }
-    if (ours.mac && ours.mac == theirs.mac) {
-        return fmt::format("{}: claims VTEP MAC {}, which the lower lease {} has", backend_->name(),
-                           ours.mac->to_string(), rival);
+    if (ours.identity && ours.identity == theirs.identity) {
+        return fmt::format("{}: claims {}, which the lower lease {} has", backend_->name(),
+                           backend_->identity_text(*leases_[id]), rival);
     }
     return fmt::format("{}: claims public address {}, which the lower lease {} has",
                        backend_->name(), ours.public_ip.to_string(), rival);

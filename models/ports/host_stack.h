@@ -16,6 +16,9 @@ struct HostFacts {
     LinkName external_link;  ///< e.g. eth0
     Ipv4Address external_address;
     std::uint32_t external_mtu = 1500;
+    /// The public half of the key that the stack gives its WireGuard device, in base64; empty where
+    /// the world does no WireGuard. The private half never leaves the stack.
+    std::string wireguard_public_key;
 
     friend bool operator==(const HostFacts&, const HostFacts&) = default;
 };

@@ -33,7 +33,7 @@ Ipv4Address near_some_prefix() {
 /// A row on the devices that the host in the test has, of a kind that takes no part in side
 /// effects.
 Row draw_table_row() {
-    switch (*rc::gen::inRange(0, 5)) {
+    switch (*rc::gen::inRange(0, 7)) {
         case 0:
             return NeighbourRow{"flannel.1", *test::any_address(), *test::any_mac()};
         case 1:
@@ -45,6 +45,17 @@ Row draw_table_row() {
             const Ipv4Prefix here = *test::crowded_prefix();
             return PolicyRow{
                 PolicyRow::Direction::out, here, *test::crowded_prefix(), {1}, {2}, 11};
+        }
+        case 4: {
+            WireguardPeerRow peer = test::draw_wireguard_peer();
+            peer.link = "flannel-wg";
+            peer.public_key = *test::crowded_key();
+            return peer;
+        }
+        case 5: {
+            FilterRow filter = test::draw_filter();
+            filter.network = *test::crowded_prefix();
+            return filter;
         }
         default:
             return RouteRow{*test::crowded_prefix(), "flannel0", std::nullopt, false};
@@ -88,6 +99,7 @@ TEST_CASE("after any history the tables dump what a plain sorted state holds", "
         };
         install(LinkRow{.name = "flannel.1", .lower = "eth0", .vni = 1});
         install(LinkRow{.name = "flannel0", .kind = LinkRow::Kind::tun});
+        install(LinkRow{.name = "flannel-wg", .kind = LinkRow::Kind::wireguard});
         for (int i = 0; i < 80; ++i) {
             const Row row = draw_table_row();
             if (*rc::gen::inRange(0, 3) != 0) {

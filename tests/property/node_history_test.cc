@@ -18,6 +18,8 @@ constexpr const char* vxlan = R"({"Type":"vxlan"})";
 constexpr const char* direct = R"({"Type":"vxlan","DirectRouting":true})";
 constexpr const char* host_gw = R"({"Type":"host-gw"})";
 constexpr const char* udp = R"({"Type":"udp"})";
+constexpr const char* ipip = R"({"Type":"ipip","DirectRouting":true})";
+constexpr const char* wireguard = R"({"Type":"wireguard"})";
 constexpr const char* ipsec = "ipsec";
 
 void configure(NodeLab& lab, const std::string& backend) {
@@ -36,7 +38,13 @@ LeaseSubnet draw_subnet() {
 LeaseAttributes draw_attributes() {
     const auto address = *rc::gen::element<std::string>("192.0.2.2", "192.0.2.3", "192.0.2.4",
                                                         "192.0.2.5", "198.51.100.6");
-    switch (draw_below(8)) {
+    switch (draw_below(12)) {
+        case 8:
+        case 9:
+            return wireguard_attributes(address, static_cast<std::uint8_t>(1 + draw_below(5)));
+        case 10:
+        case 11:
+            return plain_attributes("ipip", address);
         case 0:
             return plain_attributes("host-gw", address);
         case 1:
@@ -98,7 +106,7 @@ void check_agrees_with_a_fresh_node(const NodeLab& lab, const std::string& backe
 }  // namespace
 
 TEST_CASE("after any history a host holds what a fresh node would give it", "[node]") {
-    const std::string backend = GENERATE(vxlan, direct, host_gw, udp, ipsec);
+    const std::string backend = GENERATE(vxlan, direct, host_gw, udp, ipip, wireguard, ipsec);
     INFO(backend);
     test::holds(
         [&] {
@@ -117,7 +125,7 @@ TEST_CASE("after any history a host holds what a fresh node would give it", "[no
 }
 
 TEST_CASE("without snapshots and audits the sum of the changes is the plan", "[node]") {
-    const std::string backend = GENERATE(vxlan, direct, host_gw, udp, ipsec);
+    const std::string backend = GENERATE(vxlan, direct, host_gw, udp, ipip, wireguard, ipsec);
     INFO(backend);
     test::holds(
         [&] {
@@ -141,7 +149,7 @@ TEST_CASE("without snapshots and audits the sum of the changes is the plan", "[n
 }
 
 TEST_CASE("a history with calls that fail ends like one without", "[node]") {
-    const std::string backend = GENERATE(vxlan, host_gw, ipsec);
+    const std::string backend = GENERATE(vxlan, host_gw, wireguard, ipsec);
     INFO(backend);
     test::holds(
         [&] {

@@ -3,6 +3,7 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,7 +40,8 @@ inline rc::Gen<MacAddress> any_mac() {
 }
 
 inline rc::Gen<LinkName> any_link() {
-    return rc::gen::element<LinkName>("flannel.1", "flannel.2", "flannel0", "eth0");
+    return rc::gen::element<LinkName>("flannel.1", "flannel.2", "flannel0", "flannel.ipip",
+                                      "flannel-wg", "eth0");
 }
 
 inline rc::Gen<std::uint16_t> any_port() { return rc::gen::arbitrary<std::uint16_t>(); }
@@ -50,15 +52,54 @@ inline Row draw_link() {
     link.local = *any_address();
     link.port = *any_port();
     link.mtu = *rc::gen::inRange(68U, 65536U);
-    if (*rc::gen::arbitrary<bool>()) {
-        link.kind = LinkRow::Kind::tun;
-        return link;
-    }
+    link.kind = *rc::gen::element(LinkRow::Kind::vxlan, LinkRow::Kind::tun, LinkRow::Kind::ipip,
+                                  LinkRow::Kind::wireguard);
+    if (link.kind == LinkRow::Kind::ipip) link.port = 0;
+    if (link.kind == LinkRow::Kind::wireguard) link.local = {};
+    if (link.kind != LinkRow::Kind::vxlan) return link;
     link.lower = *any_link();
     link.vni = *rc::gen::inRange(0U, 1U << 24);
     link.mac = *any_mac();
     link.learning = *rc::gen::arbitrary<bool>();
     return link;
+}
+
+inline rc::Gen<WireguardKey> any_key() {
+    return rc::gen::map(
+        rc::gen::container<std::vector<std::uint8_t>>(32, rc::gen::arbitrary<std::uint8_t>()),
+        [](const std::vector<std::uint8_t>& bytes) {
+            WireguardKey key;
+            std::ranges::copy(bytes, key.bytes.begin());
+            return key;
+        });
+}
+
+/// Few keys, so that they repeat.
+inline rc::Gen<WireguardKey> crowded_key() {
+    return rc::gen::map(rc::gen::inRange<std::uint8_t>(1, 6), [](std::uint8_t byte) {
+        WireguardKey key;
+        key.bytes.fill(byte);
+        return key;
+    });
+}
+
+inline WireguardPeerRow draw_wireguard_peer() {
+    return {.link = *any_link(),
+            .public_key = *any_key(),
+            .endpoint = *any_address(),
+            .port = *any_port(),
+            .keepalive_s = *any_port(),
+            .allowed = *any_prefix(),
+            .psk = *rc::gen::arbitrary<bool>() ? WireguardPsk::of(*any_key()) : WireguardPsk{}};
+}
+
+inline FilterRow draw_filter() {
+    FilterRow filter{.kind = FilterRow::Kind::forward, .network = *any_prefix()};
+    if (*rc::gen::arbitrary<bool>()) return filter;
+    filter.kind = FilterRow::Kind::masquerade;
+    filter.subnet = *any_prefix();
+    filter.fully_random = *rc::gen::arbitrary<bool>();
+    return filter;
 }
 
 inline Row draw_policy() {
@@ -82,7 +123,7 @@ inline Row draw_route() {
 
 /// Inside a property: one row of any kind.
 inline Row draw_row() {
-    switch (*rc::gen::inRange(0, 8)) {
+    switch (*rc::gen::inRange(0, 10)) {
         case 0:
             return draw_link();
         case 1:
@@ -98,6 +139,10 @@ inline Row draw_row() {
                          *rc::gen::arbitrary<std::uint32_t>(), *any_port()};
         case 6:
             return draw_policy();
+        case 7:
+            return draw_wireguard_peer();
+        case 8:
+            return draw_filter();
         default:
             return draw_route();
     }

@@ -35,9 +35,12 @@ class CallFaults {
 
 class FakeHostStack final : public HostStack {
    public:
+    /// Public: 32 bytes of 1.
+    static constexpr const char* wireguard_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
     /// A host with eth0 at `address`/24 and a default route through the segment's .254.
     FakeHostStack(std::string name, Ipv4Address address, CallFaults* faults = nullptr)
-        : facts_{std::move(name), "eth0", address, 1500}, faults_(faults) {
+        : facts_{std::move(name), "eth0", address, 1500, wireguard_key}, faults_(faults) {
         const LinkIndex eth0 = tables_.add_host_link(
             {.name = "eth0", .kind = TableLink::Kind::ethernet, .local = address, .mac = {}});
         tables_.add_host_address(eth0, address, 24);

@@ -89,6 +89,15 @@ inline LeaseAttributes vxlan_attributes(std::string_view public_ip, std::string_
 inline LeaseAttributes vxlan_attributes(unsigned n) {
     return vxlan_attributes(fmt::format("192.0.2.{}", n), fmt::format("02:00:00:00:00:{:02x}", n));
 }
+inline LeaseAttributes wireguard_attributes(std::string_view public_ip, std::uint8_t key_byte) {
+    WireguardKey key;
+    key.bytes.fill(key_byte);
+    LeaseAttributes attributes;
+    attributes.public_ip = Ipv4Address::parse(public_ip).value();
+    attributes.backend_type = "wireguard";
+    attributes.backend_data = fmt::format(R"({{"PublicKey":"{}","Port":51820}})", key.to_string());
+    return attributes;
+}
 /// Attributes of a backend that publishes no data.
 inline LeaseAttributes plain_attributes(std::string type, std::string_view public_ip) {
     LeaseAttributes attributes;

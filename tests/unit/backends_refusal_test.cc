@@ -13,9 +13,10 @@ namespace {
 Ipv4Address ip(std::string_view text) { return *Ipv4Address::parse(text); }
 
 LocalNode local_node() {
-    return {{"host-1", "eth0", ip("192.0.2.1"), 1500},
-            {*Ipv4Prefix::parse("10.244.1.0/24"), std::nullopt},
-            *MacAddress::parse("02:00:00:00:00:01")};
+    return {
+        {"host-1", "eth0", ip("192.0.2.1"), 1500, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="},
+        {*Ipv4Prefix::parse("10.244.1.0/24"), std::nullopt},
+        *MacAddress::parse("02:00:00:00:00:01")};
 }
 
 /// A backend with the type and data that its peers publish.
@@ -34,6 +35,10 @@ Kind any_kind() {
         {HostGwConfig{}, "host-gw", "host-gw", ""},
         {UdpConfig{}, "udp", "", ""},
         {IpsecConfig{}, "ipsec", "ipsec", ""},
+        {IpipConfig{}, "ipip", "ipip", ""},
+        {IpipConfig{.direct_routing = true}, "ipip", "ipip", ""},
+        {WireguardConfig{}, "wireguard", "wireguard",
+         R"({"PublicKey":"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=","Port":51820})"},
     }));
 }
 
@@ -70,8 +75,8 @@ TEST_CASE("a peer of this backend is planned for", "[backends]") {
 TEST_CASE("a peer of another backend has no rows", "[backends]") {
     const Kind kind = any_kind();
     Lease peer = good_peer(kind);
-    peer.attributes.backend_type = "wireguard";
-    CHECK(reason(kind, peer) == std::string(kind.name) + ": peer runs `wireguard`");
+    peer.attributes.backend_type = "extension";
+    CHECK(reason(kind, peer) == std::string(kind.name) + ": peer runs `extension`");
 
     if (*kind.type == '\0') return;
     peer.attributes.backend_type = "";
@@ -112,9 +117,7 @@ TEST_CASE("a backend that is not planned names those that are", "[backends]") {
         BackendConfig config;
         const char* name;
     };
-    const auto each = GENERATE(values<Case>({{IpipConfig{}, "ipip"},
-                                             {WireguardConfig{}, "wireguard"},
-                                             {AllocConfig{}, "alloc"},
+    const auto each = GENERATE(values<Case>({{AllocConfig{}, "alloc"},
                                              {ExtensionConfig{}, "extension"},
                                              {TencentVpcConfig{}, "tencent-vpc"}}));
     NetworkConfig network;
@@ -124,8 +127,20 @@ TEST_CASE("a backend that is not planned names those that are", "[backends]") {
 
     REQUIRE_FALSE(made.has_value());
     CHECK(made.error().kind == ErrorKind::unsupported);
-    CHECK_THAT(made.error().what, Catch::StartsWith("backend " + std::string(each.name)) &&
-                                      Catch::Contains("vxlan, host-gw, udp, ipsec"));
+    CHECK_THAT(made.error().what,
+               Catch::StartsWith("backend " + std::string(each.name)) &&
+                   Catch::Contains("vxlan, host-gw, udp, ipsec, ipip, wireguard"));
+}
+
+TEST_CASE("wireguard over IPv6 alone is refused with the modes that are planned", "[backends]") {
+    NetworkConfig network;
+    network.backend = WireguardConfig{.mode = "ipv6"};
+
+    const auto made = make_backend(network);
+
+    REQUIRE_FALSE(made.has_value());
+    CHECK(made.error().kind == ErrorKind::unsupported);
+    CHECK_THAT(made.error().what, Catch::Contains("Mode ipv6") && Catch::Contains("separate"));
 }
 
 TEST_CASE("a network without IPv4 is refused with what to set", "[backends]") {

@@ -91,6 +91,22 @@ TEST_CASE("when the winner goes the other has its rows at once", "[node]") {
     CHECK(lab.node->unsupported_peers().empty());
 }
 
+TEST_CASE("of two wireguard peers with one public key the lower subnet wins", "[node]") {
+    NodeLab lab(R"({"Type":"wireguard"})");
+    REQUIRE(lab.converge());
+
+    lab.leases.put(subnet(6), wireguard_attributes("192.0.2.6", 9));
+    lab.leases.put(subnet(5), wireguard_attributes("192.0.2.5", 9));
+    lab.pass(milliseconds(10));
+
+    CHECK_THAT(lab.held(), Catch::Contains("endpoint 192.0.2.5:51820 allowed 10.244.5.0/24") &&
+                               !Catch::Contains("192.0.2.6"));
+    REQUIRE(lab.node->unsupported_peers().size() == 1);
+    CHECK(lab.node->unsupported_peers()[0].second ==
+          "wireguard: claims public key CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=, which the "
+          "lower lease 10.244.5.0/24 has");
+}
+
 TEST_CASE("a claimant that changes its claim frees the other", "[node]") {
     NodeLab lab;
     REQUIRE(lab.converge());
@@ -122,7 +138,7 @@ TEST_CASE("a lease that cannot be planned for claims nothing", "[node]") {
 
 TEST_CASE("the index knows each claimant once and forgets it whole", "[node]") {
     const auto claims = [](const char* subnet_text, unsigned address, std::uint64_t mac) {
-        return Claims{*Ipv4Prefix::parse(subnet_text), {address}, MacAddress{mac}};
+        return Claims{*Ipv4Prefix::parse(subnet_text), {address}, mac};
     };
     const Claims a = claims("10.244.1.0/24", 1, 1);
     const Claims same_mac = claims("10.244.2.0/24", 2, 1);

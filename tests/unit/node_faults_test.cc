@@ -147,16 +147,19 @@ TEST_CASE("without audits drift stays", "[node]") {
 TEST_CASE("a call that fails, whichever it is, delays convergence and does not prevent it",
           "[node]") {
     const auto backend = GENERATE(R"({"Type":"vxlan"})", R"({"Type":"vxlan","DirectRouting":true})",
-                                  R"({"Type":"udp"})", R"({"Type":"host-gw"})", "ipsec");
+                                  R"({"Type":"udp"})", R"({"Type":"host-gw"})",
+                                  R"({"Type":"ipip"})", R"({"Type":"wireguard"})", "ipsec");
+    const auto runs = [&](std::string_view type) {
+        return std::string_view(backend).find(type) != std::string_view::npos;
+    };
     const auto attributes = [&](unsigned n) {
-        const std::string type =
-            std::string_view(backend) == "ipsec"                                  ? "ipsec"
-            : std::string_view(backend).find("host-gw") != std::string_view::npos ? "host-gw"
-                                                                                  : "";
-        if (std::string_view(backend).find("vxlan") != std::string_view::npos) {
-            return vxlan_attributes(n);
+        const std::string address = fmt::format("192.0.2.{}", n);
+        if (runs("vxlan")) return vxlan_attributes(n);
+        if (runs("wireguard")) return wireguard_attributes(address, static_cast<std::uint8_t>(n));
+        for (const char* type : {"ipsec", "host-gw", "ipip"}) {
+            if (runs(type)) return plain_attributes(type, address);
         }
-        return plain_attributes(type, fmt::format("192.0.2.{}", n));
+        return plain_attributes("", address);
     };
     const auto run = [&](NodeLab& lab) {
         if (std::string_view(backend) == "ipsec") lab.leases.config_text = ipsec_config();

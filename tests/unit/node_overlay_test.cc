@@ -98,11 +98,14 @@ TEST_CASE("a configuration that cannot be used is said and waited out", "[node]"
     const auto each = GENERATE(values<Case>({
         {"no JSON", "{", "network configuration"},
         {"no network", R"({"Backend":{"Type":"vxlan"}})", "network configuration: /Network"},
-        {"a backend that is not planned", network_config(R"({"Type":"wireguard"})"),
-         "backend wireguard: not planned"},
+        {"a backend that is not planned", network_config(R"({"Type":"extension"})"),
+         "backend extension: not planned"},
+        {"a backend that this world does not do", network_config(R"({"Type":"wireguard"})"),
+         "wireguard: host-1 has no WireGuard key"},
     }));
     INFO(each.what);
     NodeLab lab;
+    lab.stack.changeable_facts().wireguard_public_key.clear();
     lab.leases.config_text = each.config;
     lab.start();
     lab.pass(seconds(5));
@@ -112,6 +115,23 @@ TEST_CASE("a configuration that cannot be used is said and waited out", "[node]"
     lab.leases.config_text = network_config(R"({"Type":"vxlan"})");
 
     CHECK(lab.settles());
+}
+
+TEST_CASE("filter rules come with the subnet and go with the option", "[node]") {
+    NodeLab lab;
+    NodeOptions options;
+    options.filter = {.masquerade = true, .forward = true};
+    REQUIRE(lab.converge(options));
+    const std::string subnet = lab.node->held()->lease->subnet.v4.to_string();
+
+    const std::string held = lab.held();
+    CHECK_THAT(held, Catch::Contains("filter forward 10.244.0.0/16\nfilter masquerade "
+                                     "10.244.0.0/16 subnet " +
+                                     subnet + " fully-random\n"));
+    lab.node->stop();
+    REQUIRE(lab.converge());
+
+    CHECK_THAT(lab.held(), !Catch::Contains("filter"));
 }
 
 TEST_CASE("the first snapshot goes to the host as one batch, routes last", "[node]") {
