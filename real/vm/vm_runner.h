@@ -7,8 +7,10 @@
 // machine.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,48 +21,79 @@
 
 namespace overlab::real {
 
+/// In order of fitness (load-bearing).
 enum class GuestEngine : std::uint8_t { kvm, uml, tcg };
 [[nodiscard]] std::string_view to_string(GuestEngine engine);
 
 /// What a scenario wants of a guest kernel beyond namespaces, veth, bridge, vxlan, tun, tbf.
 struct GuestNeeds {
     bool esp = false, netem = false, wireguard = false, ipip = false, nat = false;
+
+    friend bool operator==(const GuestNeeds&, const GuestNeeds&) = default;
 };
+/// `esp, netem`; `nothing` if none.
+[[nodiscard]] std::string to_string(const GuestNeeds& needs);
 
 struct EngineState {
     GuestEngine engine = GuestEngine::uml;
     bool usable = false;
-    std::string why;     ///< why not; or the guest kernel's version
-    std::string remedy;  ///< e.g. `apt-get install user-mode-linux`
+    std::string why;     ///< why not; or `kernel 6.1.176`
+    std::string remedy;  ///< e.g. `apt-get install user-mode-linux`; empty if usable
     GuestNeeds has;      ///< what its kernel can do
 };
 
+struct VmOptions {
+    /// A User-mode Linux kernel of one's own, with all it needs built in. Empty: Debian's.
+    std::filesystem::path uml;
+    /// Where answers and QEMU's kernel are kept. Empty: ~/.cache/overlab.
+    std::filesystem::path cache;
+    /// Boots canaries even where an answer is remembered.
+    bool ask_again = false;
+};
+
 struct GuestJob {
-    std::vector<std::string> argv;                ///< an absolute program path first
-    std::filesystem::path folder;                 ///< working directory
-    std::vector<std::filesystem::path> writable;  ///< shared read-write
-    Duration limit = minutes(5);
-    unsigned memory_mib = 1024, cores = 2;
+    std::vector<std::string> argv;  ///< an absolute program path first
+    /// The command's environment is this, over PATH (the usual folders), HOME=/root and
+    /// LANG=C.UTF-8; nothing of ours. Its standard output is a pipe, its input /dev/null.
+    std::map<std::string, std::string> env;
+    std::filesystem::path folder = "/";            ///< working directory
+    std::vector<std::filesystem::path> writable;   ///< existing folders, shared read-write
+    Duration limit = minutes(5);                   ///< boot included
+    unsigned memory_mib = 1024, cores = 2;         ///< User-mode Linux has one core
     std::function<void(std::string_view)> output;  ///< as it comes, standard output and error
 };
 
 class VmRunner {
    public:
     /// State of all engines, in order of fitness; boots canaries where nothing is remembered.
-    [[nodiscard]] static std::vector<EngineState> engines();
-    /// The fittest that is usable and has what is needed. Errors: unsupported (lists each engine,
-    /// why not, and the remedy).
+    [[nodiscard]] static std::vector<EngineState> engines(const VmOptions& options = {});
+    /// The fittest that is usable and has what is needed; boots no canary beyond it. Errors:
+    /// unsupported (lists each engine, why not, and the remedy).
     [[nodiscard]] static Result<VmRunner> pick(const GuestNeeds& needs,
-                                               std::optional<GuestEngine> wanted = std::nullopt);
+                                               std::optional<GuestEngine> wanted = std::nullopt,
+                                               const VmOptions& options = {});
 
     [[nodiscard]] GuestEngine engine() const { return engine_; }
-    /// The command's exit code. Errors: unavailable (the guest died or took longer than `limit`;
-    /// with the console's last lines). SIGINT and SIGTERM of the caller end the guest too.
-    [[nodiscard]] Result<int> run(const GuestJob& job);
+    /// The command's exit code: 128 + signal if it was killed, 126 if `folder` cannot be entered,
+    /// 127 if the program does not exist. Errors: invalid_argument (a path with a comma or a line
+    /// break, a relative one), not_found (a `writable` that is no folder), unavailable (the guest
+    /// died or took longer than `limit`; with the console's last lines).
+    ///
+    /// A SIGINT, SIGTERM or SIGHUP of the caller ends the guest, then reaches the caller as if it
+    /// came after the guest's end. What the command wrote to `writable` folders is there on the
+    /// machine when this returns, not before.
+    [[nodiscard]] Result<int> run(const GuestJob& job) const;
 
    private:
-    explicit VmRunner(GuestEngine engine) : engine_(engine) {}
+    VmRunner(GuestEngine engine, VmOptions options)
+        : engine_(engine), options_(std::move(options)) {}
+
     GuestEngine engine_;
+    VmOptions options_;
 };
+
+/// Downloads the kernel that QEMU boots into the cache folder (70 MB; no root needed; nothing is
+/// installed). Answers its version. Errors: not_found, unavailable.
+[[nodiscard]] Result<std::string> fetch_qemu_kernel(const VmOptions& options = {});
 
 }  // namespace overlab::real

@@ -1,0 +1,43 @@
+#include "real/vm/guest_engine.h"
+
+#include "models/base/check.h"
+
+namespace overlab::real {
+
+const std::array<Engine, 3> all_engines{{
+    {.id = GuestEngine::kvm,
+     .canary_limit = seconds(8),
+     .find = find_kvm,
+     .head = qemu_head,
+     .boot = kvm_boot},
+    {.id = GuestEngine::uml,
+     .canary_limit = seconds(40),
+     .find = find_uml,
+     .head = uml_head,
+     .boot = uml_boot},
+    {.id = GuestEngine::tcg,
+     .canary_limit = seconds(120),
+     .find = find_qemu,
+     .head = qemu_head,
+     .boot = tcg_boot},
+}};
+
+const Engine& engine_of(GuestEngine id) {
+    const Engine& engine = all_engines.at(static_cast<std::size_t>(id));
+    CHECK(engine.id == id);
+    return engine;
+}
+
+std::string_view to_string(GuestEngine engine) {
+    switch (engine) {
+        case GuestEngine::kvm:
+            return "kvm";
+        case GuestEngine::uml:
+            return "uml";
+        case GuestEngine::tcg:
+            return "tcg";
+    }
+    CHECK(false);
+}
+
+}  // namespace overlab::real
