@@ -1,10 +1,14 @@
 // Charon: a strongSwan IKE daemon of our own for one namespace: its own configuration, VICI socket
 // and log, sharing nothing with a strongSwan that the machine may run.
+//
+// It is charon-systemd, which for all its name needs no systemd and, unlike charon, has no pid file
+// that would keep a second one from starting.
 #pragma once
 
 #include <filesystem>
 
 #include "models/base/error.h"
+#include "models/base/time.h"
 #include "real/base/process.h"
 
 namespace overlab::real {
@@ -16,9 +20,10 @@ struct CharonOptions {
 
 class Charon {
    public:
-    /// Starts charon-systemd and waits until its socket answers. Keys are never logged: log levels
-    /// that print them (above 2 in cfg, ike, lib) are not used. Errors: not_found (not installed;
-    /// names the package), unavailable (with the log's last line).
+    /// Starts charon-systemd and waits until its socket answers. Keys are never logged: levels that
+    /// print them (above 2) are not used. Errors: not_found (not installed; names the package),
+    /// unavailable (with the log's last line), invalid_argument (the folder's path is too long for
+    /// a socket's address).
     [[nodiscard]] static Result<Charon> start(const CharonOptions& options,
                                               Duration limit = seconds(10));
 
@@ -31,5 +36,16 @@ class Charon {
     Process process_;
     std::filesystem::path folder_;
 };
+
+/// strongswan.conf(5) of a daemon that lives in `folder`.
+[[nodiscard]] std::string charon_configuration(const std::filesystem::path& folder);
+
+/// What is missing of strongSwan for a daemon of ours, with the package; empty: nothing.
+/// `rekeying`: also what is only needed to rekey with flannel's default proposal (ecp256), that is
+/// after an hour.
+struct CharonGaps {
+    std::string starting, rekeying;
+};
+[[nodiscard]] CharonGaps charon_gaps();
 
 }  // namespace overlab::real
