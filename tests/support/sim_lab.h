@@ -38,9 +38,9 @@ class RecordingPod final : public sim::PodEnd {
         mtu = pod_mtu;
     }
 
-    /// A UDP packet of `size` bytes (IPv4 total length), DF set.
+    /// A UDP packet of `size` bytes (IPv4 total length).
     void send_udp(Ipv4Address to, std::uint32_t size, std::uint8_t ttl = 64,
-                  std::uint16_t source_port = 40000) {
+                  std::uint16_t source_port = 40000, bool dont_fragment = true) {
         auto frame = std::make_unique<sim::Frame>();
         frame->payload_bytes = size - 28;
         std::uint8_t* udp = frame->prepend(8);
@@ -48,8 +48,9 @@ class RecordingPod final : public sim::PodEnd {
         store_be16(udp + 2, 9000);
         store_be16(udp + 4, static_cast<std::uint16_t>(size - 20));
         store_be16(udp + 6, 0);
-        sim::push_ipv4(*frame,
-                       {.source = address, .destination = to, .ttl = ttl, .dont_fragment = true});
+        sim::push_ipv4(
+            *frame,
+            {.source = address, .destination = to, .ttl = ttl, .dont_fragment = dont_fragment});
         frame->flow_hash = flow_hash(address, to, 17, source_port, 9000);
         port->to_host(std::move(frame));
     }

@@ -1,4 +1,4 @@
-// The four backends differ, and for the right reasons: headers, MTU, the work a packet makes.
+// The backends differ, and for the right reasons: headers, MTU, the work a packet makes.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -49,6 +49,7 @@ TEST_CASE("a link-bound flow's goodput is the arithmetic of its headers, within 
     const Cell cells[] = {
         {"host-gw", 1500, 94.15}, {"udp", 1500, 92.33},     {"vxlan", 1500, 90.90},
         {"ipsec", 1500, 90.32},   {"host-gw", 9000, 99.00}, {"vxlan", 9000, 98.45},
+        {"ipip", 1500, 92.85},
     };
     for (const Cell& cell : cells) {
         INFO(cell.backend << " at MTU " << cell.mtu);
@@ -117,6 +118,25 @@ TEST_CASE("udp is an order of magnitude slower than vxlan where a core is the li
     };
 
     CHECK(goodput("vxlan") > 10 * goodput("udp"));
+}
+
+TEST_CASE("ipip works as vxlan does, with 30 bytes less") {
+    const TrafficSpec stream{
+        .kind = TrafficSpec::Kind::udp, .stop = {}, .rate_bps = 8'000'000, .packet_bytes = 1000};
+    const RunReport report = on_profile("ipip", stream, milliseconds(100));
+    const FlowReport& flow = report.flows.at(0);
+    REQUIRE(flow.packets_sent > 90);
+    CHECK(flow.wire_bytes == flow.packets_received * (1000 + 28 + 38 + 20));
+    CHECK(report.overlay_mtu == 1480);
+    CHECK(report.clear_pod_bytes > 0);
+}
+
+TEST_CASE("a world that cannot do wireguard says which can") {
+    const Result<RunReport> report = sim::run(two_hosts({.backend = "wireguard"}), {});
+
+    REQUIRE_FALSE(report.has_value());
+    CHECK(report.error().kind == ErrorKind::unsupported);
+    CHECK_THAT(report.error().what, Catch::Contains("--world kernel or --world vm"));
 }
 
 TEST_CASE("only ipsec hides the pods' bytes from the underlay") {

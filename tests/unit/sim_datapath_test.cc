@@ -27,6 +27,8 @@ const std::vector<BackendCase> backends{
     {"vxlan", R"({"Type": "vxlan"})", 1450, 62},
     {"vxlan with DirectRouting", R"({"Type": "vxlan", "DirectRouting": true})", 1450, 62},
     {"udp", R"({"Type": "udp"})", 1472, 60},
+    {"ipip", R"({"Type": "ipip"})", 1480, 62},
+    {"ipip with DirectRouting", R"({"Type": "ipip", "DirectRouting": true})", 1480, 62},
     {"ipsec", R"({"Type": "ipsec", "PSK": ")" + psk + R"("})", 1423, 62},
 };
 
@@ -70,12 +72,13 @@ TEST_CASE("a packet larger than the tunnel's MTU is answered with fragmentation 
     for (const auto& [json, mtu] :
          {std::pair<std::string, std::uint16_t>{R"({"Type": "vxlan"})", 1450},
           {R"({"Type": "udp"})", 1472},
+          {R"({"Type": "ipip"})", 1480},
           {R"({"Type": "ipsec", "PSK": ")" + psk + R"("})", 1446}}) {
         INFO(json);
         SimLab lab(star_scenario(2), network_json(json));
         lab.install_sas(0, 1);
 
-        lab.pod(0).send_udp(lab.pod(1).address, 1480);
+        lab.pod(0).send_udp(lab.pod(1).address, 1481);
         lab.run();
 
         CHECK(lab.pod(1).received.empty());
@@ -179,6 +182,46 @@ TEST_CASE("a smaller path: ipsec learns it and tells the pod") {
     lab.pod(0).send_udp(lab.pod(1).address, 1346);
     lab.run();
     CHECK(lab.pod(1).received.size() == 1);
+}
+
+TEST_CASE("a smaller path: ipip learns it and tells the pod") {
+    SimLab lab(routed_scenario(1400), network_json(R"({"Type": "ipip"})"));
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1480);  // DF is copied: a router refuses the packet
+    lab.run();
+    CHECK(lab.pod(0).received.empty());
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1480);
+    lab.run();
+    REQUIRE(lab.pod(0).received.size() == 1);
+    CHECK(icmp_code(lab.pod(0).received[0]) == 4);
+    CHECK(icmp_mtu(lab.pod(0).received[0]) == 1380);
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1380);
+    lab.run();
+    CHECK(lab.pod(1).received.size() == 1);
+}
+
+TEST_CASE("a smaller path: ipip without DF is fragmented and arrives whole") {
+    SimLab lab(routed_scenario(1400), network_json(R"({"Type": "ipip"})"));
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1480, 64, 40000, false);
+    lab.run();
+
+    REQUIRE(lab.pod(1).received.size() == 1);
+    CHECK(lab.pod(1).received[0].payload_bytes == 1480 - 28);
+}
+
+TEST_CASE("ipip packets for a host without the device are answered with port unreachable") {
+    SimLab lab(star_scenario(2), network_json(R"({"Type": "ipip"})"));
+    const LinkRow device{.name = "flannel.ipip", .kind = LinkRow::Kind::ipip};
+    REQUIRE(lab.host(1).tables().withdraw(device).has_value());
+
+    lab.pod(0).send_udp(lab.pod(1).address, 100);
+    lab.run();
+
+    CHECK(lab.pod(1).received.empty());
+    CHECK(lab.host(1).drops(DropReason::no_listener) == 1);
 }
 
 TEST_CASE("latency is wire time and propagation, exactly") {

@@ -109,6 +109,33 @@ TEST_CASE("the UDP backend's datagrams hold bare IPv4 packets") {
           "8285,568,540,64,62,500\n");
 }
 
+TEST_CASE("ipip packets decode as IPv4 in IPv4, with the inner TTL and DF outside") {
+    const TempFolder folder;
+    const std::string file = capture(folder, star_scenario(2), R"({"Type": "ipip"})");
+
+    require_clean(file, "");
+    CHECK(fields(file, "", "ip.proto == 4 && tcp",
+                 "ip.src ip.dst ip.len ip.ttl ip.flags.df ip.id tcp.seq_raw") ==
+          "192.0.2.1,10.244.1.2,192.0.2.2,10.244.2.2,1060,1040,63,63,1,1,0x0003,0x004d,1000000\n"
+          "192.0.2.1,10.244.1.2,192.0.2.2,10.244.2.2,1060,1040,63,63,1,1,0x0004,0x004e,1001000\n"
+          "192.0.2.1,10.244.1.2,192.0.2.2,10.244.2.2,560,540,63,63,1,1,0x0005,0x004f,1002000\n");
+}
+
+TEST_CASE("fragments of an ipip packet reassemble to the packet that was sent") {
+    const TempFolder folder;
+    SimLab lab(routed_scenario(1400),
+               R"({"Network": "10.244.0.0/16", "Backend": {"Type": "ipip"}})");
+    REQUIRE(lab.network->capture_to(folder.path(), lab.engine, lab.keys).has_value());
+    lab.pod(0).send_udp(lab.pod(1).address, 1480, 64, 40000, false);
+    lab.run();
+    REQUIRE(lab.network->close_captures().has_value());
+    REQUIRE(lab.pod(1).received.size() == 1);
+    const std::string file = (folder.path() / "r1--r2.pcapng").string();
+
+    require_clean(file, "");
+    CHECK(fields(file, "", "udp.dstport == 9000", "ip.len udp.length") == "124,1480,1460\n");
+}
+
 TEST_CASE("ESP decrypts with the run's keys") {
     const TempFolder folder;
     const std::string file =
