@@ -17,7 +17,11 @@
 namespace overlab {
 namespace {
 
+/// What a comparison runs when the file does not say: in every world.
 constexpr std::array<std::string_view, 4> usual_backends{"host-gw", "vxlan", "ipsec", "udp"};
+/// What a name alone can stand for.
+constexpr std::array<std::string_view, 6> known_backends{"host-gw", "vxlan", "ipsec",
+                                                         "udp",     "ipip",  "wireguard"};
 
 const LocatedMember* find_backend(const LocatedValue& network) {
     const auto it = std::ranges::find_if(network.members, [](const LocatedMember& m) {
@@ -48,10 +52,10 @@ std::string backend_object(const JsonCursor& item, const Scenario& scenario,
                            const LocatedValue& network) {
     if (!item.value().is(LocatedValue::Kind::string)) return item.value().dump();
     const std::string type = to_lower(item.value().text);
-    if (std::ranges::find(usual_backends, type) == usual_backends.end()) {
+    if (std::ranges::find(known_backends, type) == known_backends.end()) {
         item.problem(fmt::format("{} is no backend type that can be compared{}; known: {}",
-                                 json_quote(item.value().text), did_you_mean(type, usual_backends),
-                                 fmt::join(usual_backends, ", ")));
+                                 json_quote(item.value().text), did_you_mean(type, known_backends),
+                                 fmt::join(known_backends, ", ")));
         return {};
     }
     return usual_object(type, scenario, network);
@@ -102,11 +106,16 @@ void read_compare(const JsonCursor& compare, Scenario& scenario) {
     CHECK(network.has_value());
     const JsonCursor list = compare.at("network.Backend.Type");
     if (!list.exists()) {
-        for (const std::string_view type : usual_backends) {
+        const std::string_view own = backend_name(scenario.network.backend);
+        for (const std::string_view type : known_backends) {
             const std::string object = usual_object(type, scenario, *network);
             const auto parsed =
                 parse_network_config(replace_backend(scenario.network_json, object));
-            if (parsed.problems.empty()) add_backend(scenario, std::string(type), object);
+            if (!parsed.problems.empty()) continue;
+            const bool compared =
+                type == own || std::ranges::find(usual_backends, type) != usual_backends.end();
+            if (compared) scenario.compare_backends.emplace_back(type);
+            scenario.compare_backend_json[std::string(type)] = object;
         }
         return;
     }

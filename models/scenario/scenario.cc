@@ -237,8 +237,11 @@ Result<Scenario> with_backend(const Scenario& scenario, const std::string& type)
     const auto object = scenario.compare_backend_json.find(type);
     if (object == scenario.compare_backend_json.end()) {
         if (type == backend_name(scenario.network.backend)) return scenario;
-        const std::vector<std::string_view> known(scenario.compare_backends.begin(),
-                                                  scenario.compare_backends.end());
+        std::vector<std::string_view> known(scenario.compare_backends.begin(),
+                                            scenario.compare_backends.end());
+        for (const auto& [name, json] : scenario.compare_backend_json) {
+            if (std::ranges::find(known, name) == known.end()) known.push_back(name);
+        }
         return fail(
             ErrorKind::not_found,
             fmt::format("backend {}: the scenario does not compare it{}; known: {}",

@@ -137,7 +137,8 @@ struct Scenario {
     Duration boot_spread;  ///< nodes start at seeded instants in [0, boot_spread]
     SimOptions sim;
     std::vector<std::string> compare_backends;  ///< `compare`: {"network.Backend.Type": [...]}
-    /// A ready-made `Backend` object (JSON) for each type in compare_backends.
+    /// A ready-made `Backend` object (JSON) for each type in compare_backends; where `compare` is
+    /// absent also for types that are run only if asked for.
     std::map<std::string, std::string> compare_backend_json;
 
     /// `network` is what `network_json` says, so the text stands for both.

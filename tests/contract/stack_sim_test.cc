@@ -1,6 +1,7 @@
 // The simulated host's stack keeps the contract that the fake and the real stacks keep.
 #include "sim/sim_host_stack.h"
 #include "tests/contract/stack_contract.h"
+#include "tests/contract/stack_kinds_contract.h"
 #include "tests/support/catch.h"
 
 using namespace overlab;
@@ -32,4 +33,16 @@ class SimFixture final : public StackFixture {
 
 TEST_CASE("a simulated host's stack keeps the contract", "[stack]") {
     stack_contract([] { return std::make_unique<SimFixture>(); });
+}
+
+TEST_CASE("a simulated host's stack keeps the contract for ipip", "[stack]") {
+    ipip_contract([] { return std::make_unique<SimFixture>(); });
+}
+
+TEST_CASE("a simulated host's stack keeps the contract for WireGuard", "[stack]") {
+    wireguard_contract([] { return std::make_unique<SimFixture>(); });
+}
+
+TEST_CASE("a simulated host's stack keeps the contract for filter rules", "[stack]") {
+    filter_contract([] { return std::make_unique<SimFixture>(); });
 }

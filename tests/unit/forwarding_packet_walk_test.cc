@@ -113,6 +113,32 @@ Lab udp_lab() {
     return lab;
 }
 
+Lab ipip_lab() {
+    Lab lab;
+    lab.install(h1, R"(
+        link flannel.ipip ipip local 192.0.2.1 mtu 1480
+        route 10.244.2.0/24 via 192.0.2.2 dev flannel.ipip onlink
+        route 10.244.3.0/24 via 198.51.100.3 dev flannel.ipip onlink)");
+    lab.install(h2, "link flannel.ipip ipip local 192.0.2.2 mtu 1480");
+    lab.install(far, "link flannel.ipip ipip local 198.51.100.3 mtu 1480");
+    return lab;
+}
+
+constexpr std::string_view h2_wireguard_peer =
+    "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.1:51820 allowed "
+    "10.244.1.0/24 dev flannel-wg";
+
+Lab wireguard_lab() {
+    Lab lab;
+    lab.install(h1, R"(
+        link flannel-wg wireguard port 51820 mtu 1420
+        peer AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI= endpoint 192.0.2.2:51820 allowed 10.244.2.0/24 dev flannel-wg
+        route 10.244.0.0/16 dev flannel-wg)");
+    lab.install(h2, "link flannel-wg wireguard port 51820 mtu 1420");
+    lab.install(h2, h2_wireguard_peer);
+    return lab;
+}
+
 Lab host_gw_lab() {
     Lab lab;
     lab.install(h1, "route 10.244.2.0/24 via 192.0.2.2 dev eth0");
@@ -179,6 +205,9 @@ TEST_CASE("what each backend adds on the wire and takes from the TTL", "[walk]")
     cases.push_back({"host-gw", host_gw_lab(), 84, "TTL 62"});
     cases.push_back({"vxlan", vxlan_lab(), 84 + 50, "TTL 62"});
     cases.push_back({"udp", udp_lab(), 84 + 28, "TTL 60"});
+    cases.push_back({"ipip", ipip_lab(), 84 + 20, "TTL 62"});
+    // The packet is filled up to 96 bytes.
+    cases.push_back({"wireguard", wireguard_lab(), 96 + 20 + 8 + 16 + 16, "TTL 62"});
     cases.push_back({"ipsec", ipsec_lab(), 84 + 20 + 8 + 8 + 2 + 2 + 16, "TTL 62"});
     for (const Case& each : cases) {
         INFO(each.backend);
@@ -219,6 +248,18 @@ TEST_CASE("a missing row ends the walk at the stage that needed it", "[walk]") {
     cases.push_back({"the receiver's proxy", udp_lab(), h2,
                      "link flannel0 tun local 192.0.2.2 port 8285 mtu 1472",
                      Disposition::no_listener, "decap", "h2"});
+    cases.push_back({"ipip's device at the receiver", ipip_lab(), h2,
+                     "link flannel.ipip ipip local 192.0.2.2 mtu 1480", Disposition::no_listener,
+                     "decap", "h2"});
+    cases.push_back({"WireGuard's peer to send to", wireguard_lab(), h1,
+                     "peer AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI= endpoint 192.0.2.2:51820 "
+                     "allowed 10.244.2.0/24 dev flannel-wg",
+                     Disposition::tunnel_peer_missing, "tunnel", "h1"});
+    cases.push_back({"WireGuard's peer to receive from", wireguard_lab(), h2, h2_wireguard_peer,
+                     Disposition::no_listener, "decap", "h2"});
+    cases.push_back({"WireGuard's device at the receiver", wireguard_lab(), h2,
+                     "link flannel-wg wireguard port 51820 mtu 1420", Disposition::no_listener,
+                     "decap", "h2"});
     cases.push_back({"SA to send", ipsec_lab(), h1,
                      "sa 192.0.2.1 -> 192.0.2.2 spi 0xc0000001 reqid 11", Disposition::sa_missing,
                      "sa", "h1"});
@@ -296,6 +337,17 @@ TEST_CASE("a packet that does not fit is reported, cut or lost as its headers sa
         {"udp, a byte more", udp_lab(), near_pod, 1473, true, 1500, 1500, mtu_exceeded});
     cases.push_back(
         {"udp, small path behind a router", udp_lab(), far_pod, 1472, true, 1400, 1500, delivered});
+    cases.push_back({"ipip, full size", ipip_lab(), near_pod, 1480, true, 1500, 1500, delivered});
+    cases.push_back(
+        {"ipip, a byte more", ipip_lab(), near_pod, 1481, true, 1500, 1500, mtu_exceeded});
+    cases.push_back({"ipip copies DF: the router refuses", ipip_lab(), far_pod, 1480, true, 1400,
+                     1500, mtu_exceeded});
+    cases.push_back({"ipip without DF", ipip_lab(), far_pod, 1480, false, 1400, 1500, delivered});
+    // 1420 is no multiple of 16, and is not filled up beyond the device's MTU.
+    cases.push_back(
+        {"wireguard, full size", wireguard_lab(), near_pod, 1420, true, 1500, 1480, delivered});
+    cases.push_back({"wireguard, a byte more", wireguard_lab(), near_pod, 1421, true, 1500, 1500,
+                     mtu_exceeded});
     cases.push_back({"ipsec, full size", ipsec_lab(), near_pod, 1446, true, 1500, 1500, delivered});
     cases.push_back(
         {"ipsec, a byte more", ipsec_lab(), near_pod, 1447, true, 1500, 1500, mtu_exceeded});

@@ -46,7 +46,11 @@ TEST_CASE("a dump shows the rows that were installed and nothing of the host's o
         addr 10.244.1.0/32 dev flannel.1
         neigh 10.244.2.0 lladdr 02:00:00:00:00:02 dev flannel.1
         fdb 02:00:00:00:00:02 dst 192.0.2.2 dev flannel.1
+        link flannel.ipip ipip local 192.0.2.1 mtu 1480
+        link flannel-wg wireguard port 51820 mtu 1420
         tunnel 10.244.2.0/24 to 192.0.2.2:8285 dev flannel0
+        peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed 10.244.2.0/24 dev flannel-wg
+        filter forward 10.244.0.0/16
         policy out 10.244.1.0/24 -> 10.244.2.0/24 tunnel 192.0.2.1 -> 192.0.2.2 reqid 11
         route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
         route 10.244.3.0/24 via 192.0.2.3 dev eth0
@@ -55,7 +59,7 @@ TEST_CASE("a dump shows the rows that were installed and nothing of the host's o
     host.install("sa 192.0.2.1 -> 192.0.2.2 spi 0xc0000001 reqid 11");
 
     CHECK(host.tables.dump().to_string() == lines(text));
-    CHECK(host.tables.own_row_count() == 9);
+    CHECK(host.tables.own_row_count() == 13);
     CHECK_THAT(host.tables.dump(true).to_string(), Catch::Contains("spi 0xc0000001"));
 }
 
@@ -105,6 +109,14 @@ TEST_CASE("rows that the kernel would refuse are refused", "[forwarding]") {
          ErrorKind::invalid_argument},
         {"tunnel peer on a device without a proxy",
          "tunnel 10.244.2.0/24 to 192.0.2.2:8285 dev flannel.1", ErrorKind::invalid_argument},
+        {"WireGuard peer on another device",
+         "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed "
+         "10.244.2.0/24 dev flannel0",
+         ErrorKind::invalid_argument},
+        {"WireGuard peer on an absent device",
+         "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed "
+         "10.244.2.0/24 dev flannel-wg",
+         ErrorKind::not_found},
         {"a network as an address", "addr 10.244.1.0/24 dev flannel.1",
          ErrorKind::invalid_argument},
         {"the host's own device", "link eth0 tun local 192.0.2.1 port 8285 mtu 1472",
@@ -144,6 +156,42 @@ TEST_CASE("a device takes the rows on it along when it goes", "[forwarding]") {
     CHECK_FALSE(host.tables.is_local(ip("10.244.1.0")));
     CHECK(host.tables.own_row_count() == 1);
     CHECK(host.tables.find_link("flannel.1") == no_link);
+}
+
+TEST_CASE("a WireGuard device keeps its peers when its port changes, and only then",
+          "[forwarding]") {
+    const std::string_view peer =
+        "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed "
+        "10.244.2.0/24 dev flannel-wg";
+    Host host;
+    host.install("link flannel-wg wireguard port 51820 mtu 1420");
+    host.install("link wg-other wireguard port 51830 mtu 1420");
+    host.install(peer);
+    host.install(
+        "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed "
+        "10.244.3.0/24 dev wg-other");
+
+    host.install("link flannel-wg wireguard port 4242 mtu 1400");
+    CHECK(host.tables.dump().find(row(peer)) != nullptr);
+
+    host.withdraw("link flannel-wg wireguard port 4242 mtu 1400");
+    CHECK(host.tables.dump().to_string() ==
+          "link wg-other wireguard port 51830 mtu 1420\n"
+          "peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed "
+          "10.244.3.0/24 dev wg-other\n");
+}
+
+TEST_CASE("the WireGuard peer with the longest allowed prefix has the packet", "[forwarding]") {
+    Host host;
+    host.install(R"(
+        link flannel-wg wireguard port 51820 mtu 1420
+        peer AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= endpoint 192.0.2.2:51820 allowed 10.244.0.0/16 dev flannel-wg
+        peer AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI= endpoint 192.0.2.3:51820 allowed 10.244.3.0/24 dev flannel-wg)");
+    const LinkIndex link = host.tables.find_link("flannel-wg");
+
+    CHECK(host.tables.wireguard_peer(link, ip("10.244.3.9"))->endpoint == ip("192.0.2.3"));
+    CHECK(host.tables.wireguard_peer(link, ip("10.244.4.9"))->endpoint == ip("192.0.2.2"));
+    CHECK(host.tables.wireguard_peer(link, ip("10.245.0.1")) == nullptr);
 }
 
 TEST_CASE("a device that comes back has its old index and none of its rows", "[forwarding]") {
