@@ -161,7 +161,8 @@ EngineState parse_answers(GuestEngine engine, const std::string& text) {
     std::istringstream lines(text);
     for (std::string word, value; lines >> word >> value;) {
         if (word == "kernel") state.why = "kernel " + value;
-        if (word == "lacks") state.remedy += fmt::format("{} is missing to ask it more; ", value);
+        if (word == "lacks")
+            state.remedy = "apt-get install iproute2 nftables, to find out what its kernel can do";
         for (const Flag& flag : flags) {
             if (word == "has" && value == flag.name) state.has.*flag.field = true;
         }

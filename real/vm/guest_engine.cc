@@ -6,7 +6,7 @@ namespace overlab::real {
 
 const std::array<Engine, 3> all_engines{{
     {.id = GuestEngine::kvm,
-     .canary_limit = seconds(8),
+     .canary_limit = seconds(6),
      .find = find_kvm,
      .head = qemu_head,
      .boot = kvm_boot},

@@ -86,6 +86,11 @@ struct Ends {
     // A guest's panic ends in abort(), and its core is as large as its memory.
     const rlimit no_core{.rlim_cur = 0, .rlim_max = 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
+    // A file that is open in the guest through hostfs or 9p is open here too.
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
     // First out of the way of the numbers that they are to get.
     const int output = ::fcntl(ends.output.get(), F_DUPFD, 10);
     const int console = ::fcntl(ends.console.get(), F_DUPFD, 10);

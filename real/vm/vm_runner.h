@@ -38,7 +38,7 @@ struct EngineState {
     GuestEngine engine = GuestEngine::uml;
     bool usable = false;
     std::string why;     ///< why not; or `kernel 6.1.176`
-    std::string remedy;  ///< e.g. `apt-get install user-mode-linux`; empty if usable
+    std::string remedy;  ///< e.g. `apt-get install user-mode-linux`; empty if all is well
     GuestNeeds has;      ///< what its kernel can do
 };
 

@@ -162,7 +162,6 @@ TEST_CASE("what no kernel here has is refused with each engine's reason") {
 TEST_CASE("the command's exit code comes back, however it ended") {
     NEEDS_UML();
 
-    CHECK(run(shell_job("exit 3")).code == 3);
     CHECK(run(shell_job("kill -9 $$")).code == 137);
 
     GuestJob absent = shell_job("");
@@ -174,15 +173,19 @@ TEST_CASE("the command's exit code comes back, however it ended") {
 
 TEST_CASE("output comes back byte by byte, also much of it") {
     NEEDS_UML();
-    // All 256 bytes, then 3 MB, then what a straggler that keeps the output open cannot hold up.
-    const Ran ran =
-        run(shell_job("i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %o $i)\"; "
-                      "i=$((i+1)); done; yes 0123456789 | head -n 300000; "
-                      "echo error >&2; (sleep 1000 &) ; test -t 1 || echo end"));
-
-    CHECK(ran.code == 0);
+    const test::TempFolder folder;
     std::string expected;
     for (int i = 0; i < 256; ++i) expected += static_cast<char>(i);
+    std::ofstream(folder.path() / "bytes") << expected;
+    // All 256 bytes, then 3 MB, and a straggler that keeps the output open.
+    GuestJob job = shell_job(
+        "cat bytes; yes 0123456789 | head -n 300000; echo error >&2; (sleep 1000 &) ; "
+        "test -t 1 || echo end");
+    job.folder = folder.path();
+
+    const Ran ran = run(job);
+
+    CHECK(ran.code == 0);
     for (int i = 0; i < 300000; ++i) expected += "0123456789\n";
     expected += "error\nend\n";
     CHECK(ran.output.size() == expected.size());
@@ -247,13 +250,13 @@ TEST_CASE("a guest over its limit is ended, and nothing of it is left") {
     NEEDS_UML();
     adopt_orphans();
     GuestJob job = shell_job("while :; do :; done");
-    job.limit = seconds(4);
+    job.limit = seconds(3);
 
     const Ran ran = run(job);
 
     REQUIRE_FALSE(ran.code.has_value());
     CHECK(ran.code.error().kind == ErrorKind::unavailable);
-    CHECK_THAT(ran.code.error().what, Catch::Contains("guest (uml): not done within 4 s"));
+    CHECK_THAT(ran.code.error().what, Catch::Contains("guest (uml): not done within 3 s"));
     CHECK(all_children_end());
 }
 
