@@ -42,7 +42,8 @@ class DatagramBatch {
     /// In order. All, or all that later datagrams cannot make longer.
     [[nodiscard]] std::span<const Run> runs() const { return runs_; }
     [[nodiscard]] std::span<const Run> finished_runs() const;
-    [[nodiscard]] std::span<const std::uint8_t> payload(const Run& run) const {
+    /// Writable only because an iovec is.
+    [[nodiscard]] std::span<std::uint8_t> payload(const Run& run) const {
         return {buffer_.get() + run.offset, run.bytes};
     }
     /// Forgets the first `count` runs; what remains moves to the front.

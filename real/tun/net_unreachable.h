@@ -23,6 +23,7 @@ class NetUnreachable {
         std::span<const std::uint8_t> packet);
 
     [[nodiscard]] std::span<const std::uint8_t> bytes() const { return {bytes_.data(), size_}; }
+    [[nodiscard]] std::span<std::uint8_t> bytes() { return {bytes_.data(), size_}; }
 
    private:
     /// RFC 1812 §4.3.2.3: as much of the packet as fits into 576 bytes.

@@ -33,7 +33,7 @@ void TunWriter::report_unreachable(std::span<const std::uint8_t> packet) {
     if (!limit_.allow(EventLoop::monotonic_ns())) return;
     auto answer = NetUnreachable::answer_to(packet);
     if (!answer) return;
-    const iovec piece{const_cast<std::uint8_t*>(answer->bytes().data()), answer->bytes().size()};
+    const iovec piece{answer->bytes().data(), answer->bytes().size()};
     write({}, {&piece, 1});
 }
 

@@ -20,12 +20,12 @@ constexpr std::size_t messages_a_call = 64;
 /// sendmmsg()'s messages with what they point to.
 class MessageList {
    public:
-    void add(Endpoint to, std::span<const std::uint8_t> bytes, std::size_t datagram_bytes) {
+    void add(Endpoint to, std::span<std::uint8_t> bytes, std::size_t datagram_bytes) {
         addresses_[count_] = {.sin_family = AF_INET,
                               .sin_port = detail::big_endian(to.port),
                               .sin_addr = {detail::big_endian(to.address.bits)},
                               .sin_zero = {}};
-        vectors_[count_] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+        vectors_[count_] = {bytes.data(), bytes.size()};
         msghdr& message = messages_[count_].msg_hdr;
         message = {};
         message.msg_name = &addresses_[count_];
@@ -113,7 +113,7 @@ void UdpSender::send(const DatagramBatch& batch, std::span<const DatagramBatch::
 }
 
 void UdpSender::send_singly(const DatagramBatch& batch, const DatagramBatch::Run& run) {
-    std::span<const std::uint8_t> rest = batch.payload(run);
+    std::span<std::uint8_t> rest = batch.payload(run);
     while (!rest.empty() && !stop_.stopped()) {
         MessageList messages;
         for (auto ahead = rest; !ahead.empty() && !messages.full();) {
