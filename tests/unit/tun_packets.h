@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "models/net/bytes.h"
 #include "models/net/checksum.h"
 #include "models/net/wire.h"
 #include "real/tun/coalescer.h"
