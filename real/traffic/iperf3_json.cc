@@ -79,6 +79,8 @@ void count_arrivals(FlowTally& tally, const Iperf3Session& session, const Iperf3
         spread(tally, session.span, part);
     };
     for (const Iperf3Report::Interval& interval : receiver.intervals) {
+        // Ended by its client's signal, iperf3 prints the last interval twice.
+        if (session.begin_ns + interval.to_ns <= latest_ns) continue;
         latest_ns = session.begin_ns + interval.to_ns;
         add({.from_ns = session.begin_ns + interval.from_ns,
              .to_ns = latest_ns,

@@ -120,15 +120,15 @@ std::string Iperf3Traffic::interval() const {
 }
 
 std::vector<std::string> Iperf3Traffic::server_arguments() const {
-    return {"iperf3", "-s",      "-1", "-J", "-p", fmt::to_string(server_port(setup().index)),
-            "-i",     interval()};
+    return {setup().iperf3, "-s",      "-1", "-J", "-p", fmt::to_string(server_port(setup().index)),
+            "-i",           interval()};
 }
 
 std::vector<std::string> Iperf3Traffic::client_arguments() {
     // SIGTERM ends it at the flow's end; its own clock, in whole seconds, only if that got lost.
     const std::int64_t whole_seconds = left().ns / 1'000'000'000 + 2;
     const Duration limit = std::min(connect_limit_, std::max(left(), milliseconds(1)));
-    std::vector<std::string> arguments{"iperf3",
+    std::vector<std::string> arguments{setup().iperf3,
                                        "-c",
                                        setup().to.address().to_string(),
                                        "-J",
@@ -159,7 +159,7 @@ Result<void> Iperf3Traffic::start_server() {
                           .env = {},
                           .netns = setup().to.netns,
                           .output = file("server", ++server_number_),
-                          .error = {}};
+                          .error = file("server", server_number_) += ".err"};
     std::error_code ignored;  // A file that stays would show as a report that cannot be read.
     std::filesystem::remove(command.output, ignored);
     OVERLAB_TRY(Process process, Process::start(command));
@@ -200,7 +200,7 @@ void Iperf3Traffic::try_session() {
                           .env = {},
                           .netns = setup().from.netns,
                           .output = file("client", ++client_number_),
-                          .error = {}};
+                          .error = file("client", client_number_) += ".err"};
     std::error_code ignored;
     std::filesystem::remove(command.output, ignored);
     client_started_ = loop().now();

@@ -13,8 +13,11 @@ constexpr Duration datagram_drain = seconds(1);
 
 class ProberTraffic final : public TimedTraffic {
    public:
-    ProberTraffic(EventLoop& loop, const TrafficSpec& spec, RealTrafficSetup setup)
-        : TimedTraffic(loop, spec, std::move(setup)), drain_timer_(loop) {}
+    ProberTraffic(EventLoop& loop, const TrafficSpec& spec, RealTrafficSetup setup,
+                  Duration answer_timeout)
+        : TimedTraffic(loop, spec, std::move(setup)),
+          answer_timeout_(answer_timeout),
+          drain_timer_(loop) {}
 
    private:
     using Kind = TrafficSpec::Kind;
@@ -35,6 +38,7 @@ class ProberTraffic final : public TimedTraffic {
     void conclude();
     [[nodiscard]] bool is_transfer() const { return spec().kind == Kind::tcp; }
 
+    Duration answer_timeout_;
     std::unique_ptr<Worker> client_, server_;
     Timer drain_timer_;
 };
@@ -44,6 +48,7 @@ RequestTask ProberTraffic::request_task() const {
     request.request_bytes = spec().request_bytes;
     request.response_bytes = spec().response_bytes;
     request.interval = spec().interval;
+    request.answer_timeout = answer_timeout_;
     return request;
 }
 
@@ -144,8 +149,8 @@ void ProberTraffic::conclude() {
 }  // namespace
 
 std::unique_ptr<TimedTraffic> make_prober_traffic(EventLoop& loop, const TrafficSpec& spec,
-                                                  RealTrafficSetup setup) {
-    return std::make_unique<ProberTraffic>(loop, spec, std::move(setup));
+                                                  RealTrafficSetup setup, Duration answer_timeout) {
+    return std::make_unique<ProberTraffic>(loop, spec, std::move(setup), answer_timeout);
 }
 
 }  // namespace overlab::real

@@ -26,7 +26,8 @@ struct RealTrafficSetup {
     Duration run_end;      ///< of the scenario
     Duration series_step;  ///< of FlowReport::series_bytes
     std::uint32_t overlay_mtu = 1500;
-    std::filesystem::path folder;  ///< for iperf3's JSON; exists
+    std::filesystem::path folder;   ///< for iperf3's JSON; exists
+    std::string iperf3 = "iperf3";  ///< the program; looked up in PATH
 };
 
 /// CPU time that the flow's own programs took, by end.

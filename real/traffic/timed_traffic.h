@@ -71,10 +71,14 @@ class TimedTraffic : public RealTraffic {
 /// The flow's server port, the same as in the simulator: below the ephemeral range, one a flow.
 [[nodiscard]] std::uint16_t server_port(std::size_t index);
 
-/// Kinds: request_response, on_off, and tcp of a fixed amount.
-[[nodiscard]] std::unique_ptr<TimedTraffic> make_prober_traffic(EventLoop& loop,
-                                                                const TrafficSpec& spec,
-                                                                RealTrafficSetup setup);
+/// As in the simulator: an answer that has not come after a second counts as lost.
+constexpr Duration default_answer_timeout = seconds(1);
+
+/// Kinds: request_response, on_off, and tcp of a fixed amount. `answer_timeout`: of requests over
+/// UDP.
+[[nodiscard]] std::unique_ptr<TimedTraffic> make_prober_traffic(
+    EventLoop& loop, const TrafficSpec& spec, RealTrafficSetup setup,
+    Duration answer_timeout = default_answer_timeout);
 /// Kinds: tcp without end, udp.
 [[nodiscard]] std::unique_ptr<TimedTraffic> make_iperf3_traffic(EventLoop& loop,
                                                                 const TrafficSpec& spec,
