@@ -34,10 +34,12 @@ struct LabOptions {
     std::uint64_t shape_below_bps = 5'000'000'000;
 };
 
+/// Namespaces end with the object, as soon as no process is left in them.
 class Lab {
    public:
     /// Errors: those of UnderlayGraph::build; unsupported (delay, loss or a link kind that this
-    /// kernel lacks: says which link wants it, and that --world vm has it); unavailable.
+    /// kernel lacks: says which link wants it, and that --world vm has it; a switch with more links
+    /// than a bridge has ports); unavailable. `scenario` must outlive the lab.
     [[nodiscard]] static Result<std::unique_ptr<Lab>> build(const Scenario& scenario,
                                                             const LabOptions& options);
     virtual ~Lab() = default;
@@ -49,22 +51,32 @@ class Lab {
 
     /// What CNI does once the host has a lease: bridge cni0 with the subnet's .1, pods from .2 on
     /// in scenario order with MTU `overlay_mtu` and a default route. Called again after a new
-    /// lease, it moves them.
+    /// lease, it moves them. Errors: invalid_argument (the subnet is too small for the host's
+    /// pods).
     [[nodiscard]] virtual Result<void> set_up_pods(NodeIndex host, Ipv4Prefix subnet,
                                                    std::uint32_t overlay_mtu) = 0;
     /// Unspecified before set_up_pods.
     [[nodiscard]] virtual Ipv4Address pod_address(std::size_t pod) const = 0;
 
+    /// A link that is down takes every packet away in silence, as in the sim: interfaces stay up
+    /// and keep their routes. Idempotent.
     [[nodiscard]] virtual Result<void> set_link_up(LinkId link, bool up) = 0;
 
-    /// One pcapng a link in `folder`, named after the link as the sim names them; both directions,
-    /// nanosecond times. Errors: unavailable.
-    [[nodiscard]] virtual Result<void> start_captures(const std::filesystem::path& folder) = 0;
+    /// One pcapng a link in `folder`, named after the link as the sim names them; both directions
+    /// as end a sees them, in nanoseconds since `epoch_ns` (EventLoop::epoch_ns). A process of its
+    /// own writes them. Errors: unavailable.
+    [[nodiscard]] virtual Result<void> start_captures(const std::filesystem::path& folder,
+                                                      std::int64_t epoch_ns) = 0;
+    /// Writes what has been seen; adds a warning for every link that lost packets. Errors:
+    /// unavailable (not written completely). Without captures: success.
     [[nodiscard]] virtual Result<void> stop_captures() = 0;
 
     /// Counters since build, both directions of every link, in the sim's order (models/measure).
+    /// Frames are what the sender's interface counted after its queue; bytes include framing, but
+    /// not the padding of frames shorter than 60 octets. In the fast profile an aggregate is one
+    /// frame. Not counted, so zero: MTU drops, largest packet.
     [[nodiscard]] virtual Result<std::vector<LinkReport>> link_reports() = 0;
-    /// What was not modelled as the scenario says, for people.
+    /// What was not modelled as the scenario says, for people. Grows with stop_captures.
     [[nodiscard]] virtual const std::vector<std::string>& warnings() const = 0;
 };
 

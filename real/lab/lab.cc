@@ -1,0 +1,341 @@
+#include "real/lab/lab.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "models/base/check.h"
+#include "models/base/rng.h"
+#include "real/lab/captures.h"
+#include "real/lab/ethtool.h"
+#include "real/lab/host_pods.h"
+#include "real/lab/lab_nodes.h"
+#include "real/lab/link_shape.h"
+#include "real/lab/port_names.h"
+#include "real/lab/traffic_control.h"
+#include "real/netlink/links.h"
+
+namespace overlab::real {
+namespace {
+
+/// Descriptors beside those of namespaces: sockets of a build, files, what the program itself has.
+constexpr std::size_t other_descriptors = 200;
+
+/// Every namespace is held by a descriptor.
+Result<void> raise_descriptor_limit(std::size_t namespaces) {
+    const rlim_t needed = namespaces + other_descriptors;
+    rlimit limit{};
+    CHECK(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    if (limit.rlim_cur >= needed) return {};
+    if (limit.rlim_max < needed) {
+        return fail(ErrorKind::unavailable,
+                    fmt::format("{} namespaces need {} open files, but {} are allowed; raise the "
+                                "limit (ulimit -Hn), or use --world sim",
+                                namespaces, needed, limit.rlim_max));
+    }
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, std::max<rlim_t>(needed, 4096));
+    CHECK(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return {};
+}
+
+Result<void> named(const std::string& object, Result<void> outcome) {
+    if (!outcome) outcome.error().what = fmt::format("{}: {}", object, outcome.error().what);
+    return outcome;
+}
+
+const char* kind_name(UnderlayNode::Kind kind) {
+    switch (kind) {
+        case UnderlayNode::Kind::host:
+            return "host";
+        case UnderlayNode::Kind::switch_:
+            return "switch";
+        case UnderlayNode::Kind::router:
+            return "router";
+    }
+    return "node";
+}
+
+class KernelLab final : public Lab {
+   public:
+    KernelLab(LabPlan plan, const LabOptions& options)
+        : plan_(std::move(plan)),
+          options_(options),
+          link_up_(plan_.scenario->underlay.links.size(), true),
+          drops_before_(2 * link_up_.size()) {}
+
+    [[nodiscard]] Result<void> make();
+
+    [[nodiscard]] const UnderlayGraph& graph() const override { return plan_.graph; }
+    [[nodiscard]] const Netns& node(NodeIndex node) const override { return nodes_.at(node); }
+    [[nodiscard]] const Netns& pod(std::size_t pod) const override { return pods_.at(pod); }
+    [[nodiscard]] HostFacts facts(NodeIndex host) const override;
+    [[nodiscard]] Result<void> set_up_pods(NodeIndex host, Ipv4Prefix subnet,
+                                           std::uint32_t overlay_mtu) override;
+    [[nodiscard]] Ipv4Address pod_address(std::size_t pod) const override;
+    [[nodiscard]] Result<void> set_link_up(LinkId link, bool up) override;
+    [[nodiscard]] Result<void> start_captures(const std::filesystem::path& folder,
+                                              std::int64_t epoch_ns) override;
+    [[nodiscard]] Result<void> stop_captures() override;
+    [[nodiscard]] Result<std::vector<LinkReport>> link_reports() override;
+    [[nodiscard]] const std::vector<std::string>& warnings() const override { return warnings_; }
+
+   private:
+    /// One end of a link: where packets leave by it.
+    struct End {
+        NodeIndex node = 0;
+        std::string port;
+    };
+    [[nodiscard]] const Underlay& underlay() const { return plan_.scenario->underlay; }
+    [[nodiscard]] End end_of(LinkId link, bool a) const {
+        const UnderlayLink& spec = underlay().links[link];
+        return {a ? spec.a : spec.b, plan_.port_names[link][a ? 0 : 1]};
+    }
+
+    [[nodiscard]] Result<void> make_namespaces();
+    [[nodiscard]] Result<void> make_link(LinkId link, std::vector<Links>& sockets);
+    [[nodiscard]] Result<void> set_up_node(NodeIndex node, Links& links);
+    [[nodiscard]] Result<void> shape_end(LinkId link, bool a, Links& links);
+    void collect_warnings();
+
+    LabPlan plan_;
+    LabOptions options_;
+    std::vector<Netns> nodes_, pods_;
+    std::map<NodeIndex, HostPods> host_pods_;
+    std::vector<std::size_t> place_on_host_;  ///< by pod
+    std::vector<bool> link_up_;
+    std::vector<QueueDrops> drops_before_;  ///< by link end: of queues that a cut has replaced
+    std::unique_ptr<Captures> captures_;
+    std::vector<std::string> warnings_;
+};
+
+// ---- build ----
+
+Result<void> KernelLab::make() {
+    if (Result<void> made = make_namespaces(); !made) return made;
+    std::vector<Links> sockets;
+    for (NodeIndex node = 0; node < nodes_.size(); ++node) {
+        OVERLAB_TRY(Links links, Links::open(nodes_[node]));
+        if (Result<void> set = set_defaults(links, true); !set) return set;
+        sockets.push_back(std::move(links));
+    }
+    for (LinkId link = 0; link < underlay().links.size(); ++link) {
+        Result<void> made = make_link(link, sockets);
+        if (!made) return named(fmt::format("link {}", underlay().links[link].name), made);
+    }
+    for (NodeIndex node = 0; node < nodes_.size(); ++node) {
+        const UnderlayNode& spec = underlay().nodes[node];
+        Result<void> done = set_up_node(node, sockets[node]);
+        if (!done) return named(fmt::format("{} {}", kind_name(spec.kind), spec.name), done);
+    }
+    for (LinkId link = 0; link < underlay().links.size(); ++link) {
+        for (const bool a : {true, false}) {
+            const End end = end_of(link, a);
+            if (Result<void> settled = settle_line(nodes_[end.node], end.port); !settled)
+                return named(fmt::format("link {}", underlay().links[link].name), settled);
+        }
+    }
+    collect_warnings();
+    return {};
+}
+
+Result<void> KernelLab::make_namespaces() {
+    const std::vector<PodSpec>& pods = plan_.scenario->pods;
+    // A build has a socket for every node besides.
+    const std::size_t count = 2 * underlay().nodes.size() + pods.size();
+    if (Result<void> raised = raise_descriptor_limit(count); !raised) return raised;
+    for (NodeIndex node = 0; node < underlay().nodes.size(); ++node) {
+        OVERLAB_TRY(Netns netns, Netns::create());
+        nodes_.push_back(std::move(netns));
+    }
+    for (std::size_t i = 0; i < pods.size(); ++i) {
+        OVERLAB_TRY(Netns netns, Netns::create());
+        OVERLAB_TRY(Links links, Links::open(netns));
+        if (Result<void> set = set_defaults(links, false); !set) return set;
+        pods_.push_back(std::move(netns));
+    }
+    for (std::size_t i = 0; i < pods.size(); ++i) {
+        const NodeIndex host = pods[i].host;
+        const auto [found, added] =
+            host_pods_.try_emplace(host, nodes_[host], host, underlay().nodes[host].name);
+        place_on_host_.push_back(found->second.add({.index = i, .netns = &pods_[i]}));
+    }
+    return {};
+}
+
+Result<void> KernelLab::make_link(LinkId link, std::vector<Links>& sockets) {
+    const UnderlayLink& spec = underlay().links[link];
+    const auto veth_end = [&](bool a) {
+        const End end = end_of(link, a);
+        const Interface* const interface = plan_.graph.interface_of(end.node, link);
+        return VethEnd{.name = end.port,
+                       .mac = interface == nullptr ? MacAddress{} : interface->mac,
+                       .mtu = spec.mtu};
+    };
+    Result<void> made = sockets[spec.a].add_veth(veth_end(true), veth_end(false), nodes_[spec.b]);
+    if (!made) return made;
+    for (const bool a : {true, false}) {
+        const End end = end_of(link, a);
+        if (options_.profile == LinkProfile::faithful) {
+            Result<void> off = turn_offloads_off(nodes_[end.node], end.port);
+            if (!off) return off;
+        }
+        if (Result<void> shaped = shape_end(link, a, sockets[end.node]); !shaped) return shaped;
+    }
+    return {};
+}
+
+Result<void> KernelLab::set_up_node(NodeIndex node, Links& links) {
+    switch (underlay().nodes[node].kind) {
+        case UnderlayNode::Kind::switch_:
+            return set_up_switch(links, plan_, node);
+        case UnderlayNode::Kind::router:
+            return set_up_router(links, plan_, node);
+        case UnderlayNode::Kind::host:
+            break;
+    }
+    if (Result<void> done = set_up_host(links, plan_, node); !done) return done;
+    const auto pods = host_pods_.find(node);
+    return pods == host_pods_.end() ? Result<void>{} : pods->second.make(links);
+}
+
+Result<void> KernelLab::shape_end(LinkId link, bool a, Links& links) {
+    const UnderlayLink& spec = underlay().links[link];
+    LinkShape shape = shape_of(spec, options_.shape_below_bps);
+    if (shape.is_plain()) return {};
+    const End end = end_of(link, a);
+    shape.seed =
+        plan_.scenario->seed ^ stable_hash(spec.name + "/" + underlay().nodes[end.node].name);
+    OVERLAB_TRY(const std::uint32_t index, links.index_of(end.port));
+    const Result<void> done = set_shape(links.socket(), index, shape);
+    if (done || done.error().kind != ErrorKind::unsupported) return done;
+    const std::string wish = shape.needs_netem() ? netem_wishes(shape) : "its rate";
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("{} cannot be had here: {}; --world vm has it", wish, done.error().what),
+        done.error().os_errno);
+}
+
+void KernelLab::collect_warnings() {
+    warnings_ = topology_warnings(plan_);
+    for (std::string& line : shape_warnings(underlay().links, options_.shape_below_bps))
+        warnings_.push_back(std::move(line));
+    if (options_.profile == LinkProfile::fast) {
+        warnings_.emplace_back(
+            "link profile fast: packets cross links as aggregates of up to 64 KB, so frame counts "
+            "and captures are not those of a wire");
+    }
+}
+
+// ---- hosts and pods ----
+
+HostFacts KernelLab::facts(NodeIndex host) const {
+    const Interface& interface = plan_.graph.host_interface(host);
+    return {.name = underlay().nodes[host].name,
+            .external_link = std::string(host_port),
+            .external_address = interface.address,
+            .external_mtu = underlay().links[interface.link].mtu};
+}
+
+Result<void> KernelLab::set_up_pods(NodeIndex host, Ipv4Prefix subnet, std::uint32_t overlay_mtu) {
+    const auto pods = host_pods_.find(host);
+    return pods == host_pods_.end() ? Result<void>{} : pods->second.move_to(subnet, overlay_mtu);
+}
+
+Ipv4Address KernelLab::pod_address(std::size_t pod) const {
+    const HostPods& pods = host_pods_.at(plan_.scenario->pods.at(pod).host);
+    return pods.address(place_on_host_.at(pod));
+}
+
+// ---- links ----
+
+Result<void> KernelLab::set_link_up(LinkId link, bool up) {
+    if (link_up_.at(link) == up) return {};
+    for (const bool a : {true, false}) {
+        const End end = end_of(link, a);
+        OVERLAB_TRY(Links links, Links::open(nodes_[end.node]));
+        OVERLAB_TRY(const std::uint32_t index, links.index_of(end.port));
+        if (up) {
+            // Removes the black hole, too, where the link has no shape.
+            if (Result<void> done = set_shape(links.socket(), index, {}); !done) return done;
+            if (Result<void> done = shape_end(link, a, links); !done) return done;
+            continue;
+        }
+        OVERLAB_TRY(auto drops, queue_drops(links.socket()));
+        drops_before_[2 * link + (a ? 0 : 1)].queue += drops[index].queue;
+        drops_before_[2 * link + (a ? 0 : 1)].loss += drops[index].loss;
+        if (Result<void> done = set_black_hole(links.socket(), index); !done) return done;
+    }
+    link_up_[link] = up;
+    return {};
+}
+
+Result<void> KernelLab::start_captures(const std::filesystem::path& folder, std::int64_t epoch_ns) {
+    CHECK(captures_ == nullptr);
+    std::vector<CapturePoint> points;
+    for (LinkId link = 0; link < underlay().links.size(); ++link) {
+        const std::string& name = underlay().links[link].name;
+        const End end = end_of(link, true);
+        points.push_back({.netns = &nodes_[end.node],
+                          .interface = end.port,
+                          .name = name,
+                          .file = folder / (name + ".pcapng")});
+    }
+    OVERLAB_TRY(captures_, Captures::start(points, epoch_ns));
+    return {};
+}
+
+Result<void> KernelLab::stop_captures() {
+    if (captures_ == nullptr) return {};
+    const std::unique_ptr<Captures> ending = std::move(captures_);
+    OVERLAB_TRY(const std::vector<std::string> remarks, ending->stop());
+    warnings_.insert(warnings_.end(), remarks.begin(), remarks.end());
+    return {};
+}
+
+Result<std::vector<LinkReport>> KernelLab::link_reports() {
+    struct Counted {
+        LinkCounters counters;
+        QueueDrops drops;
+    };
+    std::map<std::pair<NodeIndex, std::string>, Counted> ends;
+    for (NodeIndex node = 0; node < nodes_.size(); ++node) {
+        OVERLAB_TRY(Links links, Links::open(nodes_[node]));
+        OVERLAB_TRY(auto drops, queue_drops(links.socket()));
+        OVERLAB_TRY(const std::vector<LinkFacts> all, links.list());
+        for (const LinkFacts& facts : all)
+            ends[{node, facts.name}] = {facts.counters, drops[facts.index]};
+    }
+    std::vector<LinkReport> reports;
+    for (LinkId link = 0; link < underlay().links.size(); ++link) {
+        for (const bool a : {true, false}) {
+            const End from = end_of(link, a);
+            const auto& [counters, drops] = ends[{from.node, from.port}];
+            const QueueDrops& before = drops_before_[2 * link + (a ? 0 : 1)];
+            // A veth refuses a packet when the receiver's backlog is full.
+            reports.push_back(
+                {.name = underlay().links[link].name,
+                 .from = underlay().nodes[from.node].name,
+                 .to = underlay().nodes[end_of(link, !a).node].name,
+                 .frames = counters.sent_packets,
+                 .bytes = counters.sent_bytes + wire_overhead_bytes * counters.sent_packets,
+                 .queue_drops = before.queue + drops.queue + counters.sent_dropped,
+                 .loss_drops = before.loss + drops.loss});
+        }
+    }
+    return reports;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Lab>> Lab::build(const Scenario& scenario, const LabOptions& options) {
+    OVERLAB_TRY(LabPlan plan, plan_lab(scenario));
+    auto lab = std::make_unique<KernelLab>(std::move(plan), options);
+    if (Result<void> made = lab->make(); !made) return std::unexpected(made.error());
+    return std::unique_ptr<Lab>(std::move(lab));
+}
+
+}  // namespace overlab::real

@@ -1,0 +1,84 @@
+#include "real/lab/link_shape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace overlab::real {
+namespace {
+
+constexpr std::uint32_t ethernet_header_bytes = 14;
+/// Tokens for a millisecond: the bucket's timer may be that late on a busy machine before the rate
+/// suffers.
+constexpr std::uint64_t bursts_per_second = 1000;
+constexpr std::uint64_t least_burst_frames = 2;
+constexpr std::uint64_t largest_burst_bytes = 1 << 20;
+
+/// Room for everything that can be under way at once, and more: drops are the queue's business.
+constexpr std::uint64_t least_delay_line_packets = 10'000, largest_delay_line_packets = 1'000'000;
+
+std::uint32_t burst_bytes(const UnderlayLink& link) {
+    const std::uint64_t frame = link.mtu + ethernet_header_bytes + wire_overhead_bytes;
+    return static_cast<std::uint32_t>(std::clamp(link.rate_bps / 8 / bursts_per_second,
+                                                 least_burst_frames * frame, largest_burst_bytes));
+}
+
+std::uint32_t delay_line_packets(const UnderlayLink& link) {
+    const std::uint64_t packets_per_second = link.rate_bps / 8 / smallest_wire_bytes;
+    const std::uint64_t delay_ms = static_cast<std::uint64_t>(link.delay.ns) / 1'000'000 + 1;
+    return static_cast<std::uint32_t>(std::clamp(packets_per_second * delay_ms / 1000,
+                                                 least_delay_line_packets,
+                                                 largest_delay_line_packets));
+}
+
+std::string rate_text(std::uint64_t bps) {
+    if (bps % 1'000'000'000 == 0) return fmt::format("{} Gbit/s", bps / 1'000'000'000);
+    return fmt::format("{} Mbit/s", bps / 1'000'000);
+}
+
+}  // namespace
+
+LinkShape shape_of(const UnderlayLink& link, std::uint64_t shape_below_bps) {
+    LinkShape shape;
+    if (link.rate_bps < shape_below_bps) {
+        shape.rate_bps = link.rate_bps;
+        shape.queue_bytes = link.queue_bytes;
+        shape.burst_bytes = burst_bytes(link);
+    }
+    if (link.delay >= least_modelled_delay) shape.delay = link.delay;
+    shape.loss_ppb = link.loss_ppb;
+    if (shape.needs_netem()) shape.delay_line_packets = delay_line_packets(link);
+    return shape;
+}
+
+std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,
+                                        std::uint64_t shape_below_bps) {
+    std::vector<std::string> warnings;
+    const auto fast = std::ranges::count_if(
+        links, [&](const UnderlayLink& link) { return link.rate_bps >= shape_below_bps; });
+    if (fast > 0) {
+        warnings.push_back(fmt::format(
+            "{} of {} links are not limited in the kernel world, because their rate is {} or more: "
+            "this machine is the limit, not the line",
+            fast, links.size(), rate_text(shape_below_bps)));
+    }
+    const bool near = std::ranges::any_of(links, [](const UnderlayLink& link) {
+        return link.delay.ns > 0 && link.delay < least_modelled_delay;
+    });
+    if (near)
+        warnings.emplace_back("link delays under 100 us are not modelled in the kernel world");
+    return warnings;
+}
+
+std::string netem_wishes(const LinkShape& shape) {
+    std::string wishes;
+    if (shape.delay.ns > 0)
+        wishes = fmt::format("delay {} ms", static_cast<double>(shape.delay.ns) / 1e6);
+    if (shape.loss_ppb > 0) {
+        if (!wishes.empty()) wishes += " and ";
+        wishes += fmt::format("loss {} %", static_cast<double>(shape.loss_ppb) / 1e7);
+    }
+    return wishes;
+}
+
+}  // namespace overlab::real

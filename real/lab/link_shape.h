@@ -1,0 +1,46 @@
+// LinkShape: what a link's end does to the packets that leave by it, and what of the scenario's
+// wishes that leaves out. Pure; traffic_control.h carries it out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/base/time.h"
+#include "models/scenario/scenario.h"
+
+namespace overlab::real {
+
+/// A packet's octets on an Ethernet wire beyond what the kernel counts (from the Ethernet header
+/// on): frame check, preamble and gap. And the least that one takes.
+inline constexpr std::uint32_t wire_overhead_bytes = 24;
+inline constexpr std::uint32_t smallest_wire_bytes = 84;
+
+struct LinkShape {
+    std::uint64_t rate_bps = 0;  ///< 0: not limited
+    std::uint64_t queue_bytes = 0;
+    std::uint32_t burst_bytes = 0;  ///< what may leave at once after a pause
+    Duration delay;                 ///< 0: none
+    std::uint32_t delay_line_packets = 0;
+    std::uint32_t loss_ppb = 0;
+    std::uint64_t seed = 0;  ///< of the losses, where the kernel can be told (from 6.7 on)
+
+    [[nodiscard]] bool is_plain() const { return rate_bps == 0 && !needs_netem(); }
+    [[nodiscard]] bool needs_netem() const { return delay.ns > 0 || loss_ppb > 0; }
+    friend bool operator==(const LinkShape&, const LinkShape&) = default;
+};
+
+/// A veth crossing and two wake-ups cost about as much: netem would add more than it models.
+inline constexpr Duration least_modelled_delay = microseconds(100);
+
+/// `shape_below_bps`: as LabOptions has it.
+[[nodiscard]] LinkShape shape_of(const UnderlayLink& link, std::uint64_t shape_below_bps);
+
+/// One line for every kind of thing that shapes leave out.
+[[nodiscard]] std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,
+                                                      std::uint64_t shape_below_bps);
+
+/// `delay 20 ms and loss 0.1 %`: what asks for netem.
+[[nodiscard]] std::string netem_wishes(const LinkShape& shape);
+
+}  // namespace overlab::real
