@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/doctor_report.h"
+#include "cli/experiment.h"
+#include "cli/terminal.h"
+
+namespace overlab::cli {
+namespace {
+
+struct DoctorOptions {
+    Format format = Format::table;
+    bool ask_again = false;
+};
+
+int run_doctor(const DoctorOptions& options) {
+    // A guest that has to be booted first may take a minute.
+    if (is_terminal(Stream::error)) {
+        fmt::print(stderr, "overlab: looking; guest kernels are booted unless remembered\n");
+    }
+    const Diagnosis diagnosis{
+        .features = real::probe_features(),
+        .engines =
+            real::VmRunner::engines({.uml = {}, .cache = {}, .ask_again = options.ask_again}),
+    };
+    if (options.format == Format::json) {
+        fmt::print("{}", doctor_json(diagnosis));
+    } else {
+        const TableOptions table{.colour = wants_colour(Stream::output),
+                                 .width = terminal_width(Stream::output)};
+        fmt::print("{}", doctor_text(diagnosis, table));
+    }
+    // The simulator runs anywhere that this does.
+    return static_cast<int>(ExitCode::ok);
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, Environment& environment) {
+    CLI::App* command = app.add_subcommand(
+        "doctor", "Say what this machine can run: each backend in each world, and the remedies.");
+    command->footer(
+        "Finds out by doing it, in namespaces that are thrown away and in guests that are booted;\n"
+        "the machine's own network is not touched, and root is not needed.\n\n"
+        "Examples:\n"
+        "  overlab doctor\n"
+        "  overlab doctor --format json\n\n"
+        "Exit codes: 0 looked, whatever is missing; 2 bad usage.");
+    const auto options = std::make_shared<DoctorOptions>();
+    add_format_option(*command, options->format);
+    command->add_flag("--ask-again", options->ask_again,
+                      "boot guests even where this machine's answer is remembered");
+    command->callback([options, &environment] { environment.exit_code = run_doctor(*options); });
+}
+
+}  // namespace overlab::cli
