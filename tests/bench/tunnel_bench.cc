@@ -60,6 +60,41 @@ std::uint64_t stream(const test::TcpPair& pair, double seconds) {
     return total;
 }
 
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values.empty() ? 0.0 : values[values.size() / 2];
+}
+
+/// Median round trip in microseconds of a 64-byte datagram and its echo, one at a time.
+double round_trip_us(const test::TunLab& lab, Ipv4Address to) {
+    constexpr int rounds = 4000;
+    constexpr std::uint16_t port = 6001;
+    const real::Fd server = test::open_socket(lab.netns(1), SOCK_DGRAM, 0, 2);
+    test::bind_to(server, to, port);
+    std::thread echo([&] {
+        std::array<char, 64> data{};
+        for (int i = 0; i < rounds; ++i) {
+            sockaddr_in from{};
+            socklen_t size = sizeof from;
+            auto* name = reinterpret_cast<sockaddr*>(&from);
+            if (::recvfrom(server.get(), data.data(), data.size(), 0, name, &size) < 0) return;
+            (void)::sendto(server.get(), data.data(), data.size(), 0, name, size);
+        }
+    });
+    const real::Fd client = test::open_socket(lab.netns(0), SOCK_DGRAM, 0, 2);
+    test::connect_to(client, to, port);
+    std::array<char, 64> data{};
+    std::vector<double> times_us;
+    for (int i = 0; i < rounds; ++i) {
+        const double begin = wall_seconds();
+        if (::send(client.get(), data.data(), data.size(), 0) < 0) break;
+        if (::recv(client.get(), data.data(), data.size(), 0) < 0) break;
+        times_us.push_back((wall_seconds() - begin) * 1e6);
+    }
+    echo.join();
+    return median(std::move(times_us));
+}
+
 Sample measure(Way way, double seconds) {
     test::TunLab lab;
     if (way != Way::direct) {
@@ -69,33 +104,34 @@ Sample measure(Way way, double seconds) {
         }
     }
     const Ipv4Address to = way == Way::direct ? lab.underlay(1) : lab.overlay(1);
+    const double round_trip = round_trip_us(lab, to);
     const test::TcpPair pair = test::connect_tcp(lab.netns(0), lab.netns(1), to);
+    const auto counters = [&] {
+        return way == Way::direct ? real::UdpTunnelCounters{} : lab.tunnel(0).counters();
+    };
+    const real::UdpTunnelCounters before = counters();
     const double cpu = cpu_seconds(), wall = wall_seconds();
     Sample sample;
+    sample.setup_cpu_s = round_trip;  // The place that is free in a Sample.
     sample.amount = static_cast<double>(stream(pair, seconds));
     sample.wall_s = wall_seconds() - wall;
     sample.cpu_s = cpu_seconds() - cpu;
-    if (way != Way::direct) {
-        const real::UdpTunnelCounters sent = lab.tunnel(0).counters();
-        sample.detail = static_cast<double>(sent.sent_packets) /
-                        static_cast<double>(std::max<std::uint64_t>(sent.send_calls, 1));
-    }
+    const real::UdpTunnelCounters after = counters();
+    sample.detail =
+        static_cast<double>(after.sent_packets - before.sent_packets) /
+        static_cast<double>(std::max<std::uint64_t>(after.send_calls - before.send_calls, 1));
     return sample;
 }
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values.empty() ? 0.0 : values[values.size() / 2];
-}
-
 struct Results {
-    std::vector<double> gbit_s, cpu_s_gb, packets_a_call;
+    std::vector<double> gbit_s, cpu_s_gb, packets_a_call, round_trip_us;
 
     void add(const Sample& sample) {
         if (sample.amount <= 0) return;
         gbit_s.push_back(sample.amount * 8 / sample.wall_s / 1e9);
         cpu_s_gb.push_back(sample.cpu_s / (sample.amount / 1e9));
         packets_a_call.push_back(sample.detail);
+        round_trip_us.push_back(sample.setup_cpu_s);
     }
 };
 
@@ -111,7 +147,9 @@ bool run(const Options& options) {
         }
     }
     fmt::print("One TCP flow, MTU 1500, {} rounds of {} s\n", options.rounds, options.seconds);
-    fmt::print("way       | Gbit/s [least-most]   | CPU-s/GB | packets a send call\n");
+    fmt::print(
+        "way       | Gbit/s [least-most]   | CPU-s/GB | packets a send call | 64 B round trip, "
+        "us\n");
     for (std::size_t way = 0; way < results.size(); ++way) {
         Results& of = results[way];
         if (of.gbit_s.empty()) {
@@ -119,9 +157,9 @@ bool run(const Options& options) {
             continue;
         }
         std::sort(of.gbit_s.begin(), of.gbit_s.end());
-        fmt::print("{:9} | {:6.2f} [{:5.2f}-{:5.2f}] | {:8.2f} | {:6.1f}\n", way_names[way],
-                   median(of.gbit_s), of.gbit_s.front(), of.gbit_s.back(), median(of.cpu_s_gb),
-                   median(of.packets_a_call));
+        fmt::print("{:9} | {:6.2f} [{:5.2f}-{:5.2f}] | {:8.2f} | {:19.1f} | {:6.1f}\n",
+                   way_names[way], median(of.gbit_s), of.gbit_s.front(), of.gbit_s.back(),
+                   median(of.cpu_s_gb), median(of.packets_a_call), median(of.round_trip_us));
     }
     const double rate = median(results[2].gbit_s) / median(results[1].gbit_s);
     const double cpu = median(results[1].cpu_s_gb) / median(results[2].cpu_s_gb);
