@@ -32,19 +32,44 @@ std::string too_slow(void* easy, const CurlAttempt& attempt) {
                        attempt.request_timeout.ns / 1'000'000);
 }
 
-std::string untrusted(std::string_view detail) {
-    const bool other_name = detail.contains("does not match");
-    const bool expired = detail.contains("expir");
-    const char* remedy = "give the CA that signed it (ca_file)";
-    if (other_name) remedy = "use a name or address that the certificate is for";
-    if (expired) remedy = "renew the server's certificate, or mend this machine's clock";
-    return fmt::format("its certificate is not accepted: {}; {}", detail, remedy);
+/// ` (Issuer:CN = x, Start date:..., Expire date:...)`, or nothing if it is not known.
+std::string about_certificate(void* easy) {
+    curl_certinfo* info = nullptr;
+    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &info) != CURLE_OK || info == nullptr ||
+        info->num_of_certs == 0)
+        return "";
+    std::string out;
+    for (const curl_slist* line = info->certinfo[0]; line != nullptr; line = line->next) {
+        const std::string_view text(line->data);
+        const bool told = text.starts_with("Subject:") || text.starts_with("Issuer:") ||
+                          text.starts_with("Start ") || text.starts_with("Expire ");
+        if (told) out += (out.empty() ? " (" : ", ") + std::string(text);
+    }
+    return out.empty() ? out : out + ")";
+}
+
+std::string untrusted(void* easy, std::string_view detail) {
+    const char* remedy =
+        detail.contains("does not match")
+            ? "use a name or address that the certificate is for"
+            : "give the CA that signed it (ca_file), and compare its dates with this machine's "
+              "clock";
+    return fmt::format("its certificate is not accepted: {}{}; {}", detail, about_certificate(easy),
+                       remedy);
+}
+
+std::string own_files(std::string_view detail) {
+    return fmt::format(
+        "our own certificate, key or CA file is not usable: {}; expected PEM, and the key that "
+        "belongs to the certificate",
+        detail);
 }
 
 std::string refused_by_tls(std::string_view detail, const CurlAttempt& attempt) {
     if (detail.contains("unexpected TLS packet") || detail.contains("packet length")) {
         return fmt::format("no TLS there: {}; is it plain http://?", detail);
     }
+    if (detail.contains("error reading X.509")) return own_files(detail);
     const char* remedy = attempt.client_certificate
                              ? "it may not accept our client certificate: check that its client CA "
                                "signed it and that it has not expired"
@@ -68,21 +93,24 @@ std::string describe_curl_failure(void* easy, int code, const char* detail,
         case CURLE_OPERATION_TIMEDOUT:
             return too_slow(easy, attempt);
         case CURLE_PEER_FAILED_VERIFICATION:
-            return untrusted(text);
+            return untrusted(easy, text);
         case CURLE_SSL_CERTPROBLEM:
         case CURLE_SSL_CACERT_BADFILE:
-            return fmt::format(
-                "our own certificate, key or CA file is not usable: {}; it must be PEM, "
-                "and the key must belong to the certificate",
-                text);
+            return own_files(text);
         case CURLE_SSL_CONNECT_ERROR:
             return refused_by_tls(text, attempt);
         case CURLE_SEND_ERROR:
         case CURLE_RECV_ERROR:
             // In TLS 1.3 a server rejects the client's certificate after the handshake.
             if (attempt.tls) return refused_by_tls(text, attempt);
-            [[fallthrough]];
+            return fmt::format("connection broke before the answer: {}", text);
         case CURLE_GOT_NOTHING:
+            if (!attempt.tls) {
+                return fmt::format(
+                    "connection broke before the answer: {}; if it speaks TLS, write https://",
+                    text);
+            }
+            [[fallthrough]];
         case CURLE_PARTIAL_FILE:
         case CURLE_SEND_FAIL_REWIND:
             return fmt::format("connection broke before the answer: {}", text);

@@ -115,6 +115,7 @@ curl_socket_t open_socket(void* context, curlsocktype, curl_sockaddr* address) {
 long to_ms(Duration span) { return static_cast<long>((span.ns + 999'999) / 1'000'000); }
 
 void set_tls(CURL* easy, const HttpOptions& options) {
+    set_option(easy, CURLOPT_CERTINFO, 1L);  // for the message, if it is refused
     if (!options.ca_file.empty()) set_option(easy, CURLOPT_CAINFO, options.ca_file.c_str());
     if (options.cert_file.empty()) return;
     set_option(easy, CURLOPT_SSLCERT, options.cert_file.c_str());

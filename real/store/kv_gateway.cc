@@ -121,6 +121,7 @@ class KvGateway::Impl {
     }
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
+    [[nodiscard]] std::size_t watch_count() const { return watches_.size(); }
     void allow_compaction(Compact compact) { compact_ = std::move(compact); }
 
    private:
@@ -486,6 +487,7 @@ KvGateway::KvGateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 KvGateway::~KvGateway() = default;
 
 std::uint16_t KvGateway::port() const { return impl_->port(); }
+std::size_t KvGateway::watch_count() const { return impl_->watch_count(); }
 
 void KvGateway::allow_compaction(Compact compact) { impl_->allow_compaction(std::move(compact)); }
 

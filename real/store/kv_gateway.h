@@ -22,6 +22,7 @@
 // stays. `compact_revision` of a cancelled watch is a lower bound, the port does not tell it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,7 @@ class KvGateway {
     /// Closes every connection; watches of clients break.
     ~KvGateway();
     [[nodiscard]] std::uint16_t port() const;
+    [[nodiscard]] std::size_t watch_count() const;
 
     /// Compacts at a revision and answers the store's; errors as MvccStore::compact().
     using Compact = std::function<Result<Revision>(Revision)>;

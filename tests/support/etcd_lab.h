@@ -65,7 +65,7 @@ class EtcdLab {
     template <typename T, typename Ask>
     Result<T> wait(Ask ask) {
         std::optional<Result<T>> answer;
-        ask([&answer](Result<T> result) { answer = std::move(result); });
+        ask([&answer](Result<T> result) { answer.emplace(std::move(result)); });
         CHECK_FALSE(answer.has_value());
         REQUIRE(loop.run_until([&] { return answer.has_value(); }, patience));
         return std::move(*answer);
