@@ -39,6 +39,9 @@ inline constexpr unsigned max_runs = 1000;
 
 void add_format_option(CLI::App& command, Format& format);
 
+/// What only runs on a real kernel know: --udp-mode, --links, --engine.
+void add_kernel_options(CLI::App& command, KernelOptions& kernel);
+
 /// Declares the options on a subcommand.
 void add_experiment_options(CLI::App& command, ExperimentOptions& options);
 

@@ -12,7 +12,6 @@ void add_format_option(CLI::App& command, Format& format) {
         ->option_text("table|json (default: table)");
 }
 
-/// What only runs on a real kernel know.
 void add_kernel_options(CLI::App& command, KernelOptions& kernel) {
     using UdpMode = KernelOptions::UdpMode;
     command

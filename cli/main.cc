@@ -1,7 +1,9 @@
-// The program: joins the command line with the world that it runs scenarios in.
+// The program: joins the command line with the worlds that it runs scenarios in.
 #include <csignal>
 
 #include "cli/commands.h"
+#include "cli/guest_runner.h"
+#include "cli/kernel_runner.h"
 #include "cli/sim_tracer.h"
 #include "sim/world.h"
 
@@ -10,7 +12,9 @@ int main(int argc, char** argv) {
     // signal.
     std::signal(SIGXFSZ, SIG_IGN);
     return overlab::cli::run_command_line(argc, argv,
-                                          {.runners = {{"sim", overlab::sim::run}},
+                                          {.runners = {{"sim", overlab::sim::run},
+                                                       {"kernel", overlab::cli::run_in_kernel},
+                                                       {"vm", overlab::cli::run_in_guest}},
                                            .tracer = overlab::cli::trace_in_sim,
                                            .exit_code = 0});
 }

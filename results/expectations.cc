@@ -24,6 +24,7 @@ std::vector<ExpectationOutcome> evaluate_expectations(const Scenario& scenario,
             continue;
         }
         if (!expectation.backend.empty() && expectation.backend != run.backend) continue;
+        if (!expectation.world.empty() && expectation.world != run.world) continue;
         ExpectationOutcome outcome{.expectation = expectation,
                                    .backend = run.backend,
                                    .world = run.world,

@@ -85,6 +85,24 @@ std::string unavailable_text(const Comparison& comparison) {
     return out;
 }
 
+/// Each text once, after the backends that it is about.
+std::string warnings_text(const Comparison& comparison) {
+    if (comparison.warnings.empty()) return {};
+    std::vector<std::pair<std::string, std::string>> lines;  // text, backends
+    for (const auto& [backend, text] : comparison.warnings) {
+        const auto line =
+            std::ranges::find(lines, text, &std::pair<std::string, std::string>::first);
+        if (line == lines.end()) {
+            lines.emplace_back(text, backend);
+        } else {
+            line->second += ", " + backend;
+        }
+    }
+    std::string out = "\nwarnings:\n";
+    for (const auto& [text, backends] : lines) out += fmt::format("  {}: {}\n", backends, text);
+    return out;
+}
+
 std::string optional_time(std::int64_t ns) {
     return ns < 0 ? "never" : format_quantity(static_cast<double>(ns), Unit::nanoseconds);
 }
@@ -195,10 +213,7 @@ std::string comparison_text(const Comparison& comparison, const TableOptions& op
     if (repeated) out += "± 95 % confidence interval of the mean\n";
     out += unavailable_text(comparison);
     out += unreachable_text(comparison);
-    if (!comparison.warnings.empty()) out += "\nwarnings:\n";
-    for (const auto& [backend, text] : comparison.warnings)
-        out += fmt::format("  {}: {}\n", backend, text);
-    return out;
+    return out + warnings_text(comparison);
 }
 
 std::string run_text(const RunReport& run, const TableOptions& options) {

@@ -16,6 +16,9 @@ struct KernelOptions {
     /// True: underlay links keep segmentation and checksum offload (fast); false: each frame is a
     /// real segment (faithful).
     bool link_offloads = false;
+    /// The scenario's time line starts once every node has converged instead of at boot: in an
+    /// emulated machine booting takes seconds, and traffic would be over before.
+    bool settle_first = false;
     std::string engine;         ///< vm: kvm, uml or tcg; empty: the fittest
     std::string scratch_dir;    ///< for files of the run; exists
     std::string scenario_file;  ///< where the scenario came from: a guest reads it again

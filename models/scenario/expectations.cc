@@ -98,6 +98,7 @@ std::vector<Expectation> read_expectations(const JsonCursor& expect_at, const Sc
         expectation.of = at.at("of").text().value_or("");
         expectation.metric = at.at("metric").text().value_or("");
         expectation.backend = to_lower(at.at("backend").text().value_or(""));
+        expectation.world = at.at("world").text().value_or("");
         if (!check_metric(at, expectation, report)) continue;
         check_backend(at.at("backend"), expectation, scenario);
         expectation.min = read_bound(at.at("min"), expectation.metric);

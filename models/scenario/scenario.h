@@ -108,6 +108,7 @@ struct Expectation {
     std::string metric;
     std::optional<double> min, max;
     std::string backend;  ///< only for this backend; empty: all
+    std::string world;    ///< only in this world (`sim`, `kernel`, `vm`); empty: all
 
     friend bool operator==(const Expectation&, const Expectation&) = default;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "real/world/kernel_world.h"
 #include "real/world/pinger.h"
@@ -102,8 +103,8 @@ void KernelWorld::share_softirq(Duration softirq, RunReport& report) {
     }
 }
 
-/// One pod of each host pings one of every other; why there is no answer, the agent may know.
-std::vector<PairProblem> KernelWorld::report_unreachable() {
+/// A pod of each host that has any; none at all where there are too many hosts for every pair.
+std::vector<PingEnd> KernelWorld::ping_ends() {
     std::map<NodeIndex, PingEnd> pod_of_host;
     for (std::size_t pod = 0; pod < scenario_->pods.size(); ++pod) {
         const NodeIndex host = scenario_->pods[pod].host;
@@ -111,13 +112,15 @@ std::vector<PairProblem> KernelWorld::report_unreachable() {
                                               .netns = &lab_->pod(pod),
                                               .address = lab_->pod_address(pod)});
     }
-    if (pod_of_host.size() > max_pinged_hosts) {
-        note("", fmt::format("{} hosts have pods: more than are pinged pair by pair",
-                             pod_of_host.size()));
-        return {};
-    }
     std::vector<PingEnd> ends;
-    for (const auto& [host, end] : pod_of_host) ends.push_back(end);
+    if (pod_of_host.size() > max_pinged_hosts) return ends;
+    for (auto& [host, end] : pod_of_host) ends.push_back(std::move(end));
+    return ends;
+}
+
+/// Who does not answer whom; why, the agent may know.
+std::vector<PairProblem> KernelWorld::report_unreachable() {
+    const std::vector<PingEnd> ends = ping_ends();
     const auto silent = unanswered_pings(ends);
     if (!silent) {
         note("", silent.error().what);
@@ -168,8 +171,11 @@ void KernelWorld::report_totals(RunReport& report) const {
     }
 }
 
-std::vector<std::string> KernelWorld::warnings() const {
+std::vector<std::string> KernelWorld::warnings() {
     std::vector<std::string> all = lab_->warnings();
+    if (options_.kernel.settle_first)
+        all.emplace_back(
+            "traffic and faults are timed from when every node had converged, not from boot");
     if (scenario_->network.enable_ipv6)
         all.emplace_back("EnableIPv6: IPv6 prefixes are leased, but get no rows");
     if (scenario_->store.members > 1)
@@ -182,6 +188,11 @@ std::vector<std::string> KernelWorld::warnings() const {
     if (behind > 0) {
         all.push_back(fmt::format("{} of {} nodes had not converged at the end of the run", behind,
                                   agents_.size()));
+    }
+    if (ping_ends().empty() && !scenario_->pods.empty()) {
+        all.push_back(
+            fmt::format("unreachable pairs were not looked for: more than {} hosts have pods",
+                        max_pinged_hosts));
     }
     if (unrecorded_remarks_ > 0) {
         all.push_back(

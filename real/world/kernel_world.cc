@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t max_timeline = 10'000;
 constexpr Duration ready_limit = seconds(30);
+constexpr Duration settle_limit = seconds(60);
 constexpr Duration status_limit = seconds(10);
 /// What traffic's programs may take to report after their end.
 constexpr Duration traffic_grace = seconds(6);
@@ -193,12 +194,37 @@ Result<void> KernelWorld::begin() {
         const auto captures = lab_->start_captures(options_.capture_dir, loop_.epoch_ns());
         if (!captures) return captures;
     }
-    cpu_.start();
     schedule_boots();
+    if (options_.kernel.settle_first) settle();
+    cpu_.start();
     for (const auto& traffic : traffic_) traffic->start();
     schedule_faults();
     if (options_.progress) keep_progress();
     return {};
+}
+
+/// Lets the nodes converge, then starts the time line. What agents report of their start counts
+/// from the boot all the same.
+void KernelWorld::settle() {
+    const bool settled = run_until_converged(settle_limit);
+    if (!settled) note("", "not every node had converged when the time line started");
+    await_connectivity();
+    loop_.set_epoch(EventLoop::monotonic_ns());
+}
+
+/// Rows in place are not enough where keys must be negotiated: pings until all answer, or until
+/// more patience makes no difference.
+void KernelWorld::await_connectivity() {
+    constexpr unsigned enough_tries_alike = 8;
+    const std::vector<PingEnd> ends = ping_ends();
+    std::size_t silent_before = 0;
+    for (unsigned alike = 0; alike < enough_tries_alike && loop_.now().ns < settle_limit.ns;) {
+        const auto silent = unanswered_pings(ends, 1);
+        if (!silent || silent->empty()) return;
+        alike = silent->size() == silent_before ? alike + 1 : 0;
+        silent_before = silent->size();
+        (void)loop_.run_until([] { return false; }, milliseconds(1));
+    }
 }
 
 /// At the same seeded instants as in the simulation.

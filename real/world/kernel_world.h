@@ -22,6 +22,7 @@
 #include "real/lab/lab.h"
 #include "real/traffic/real_traffic.h"
 #include "real/world/cpu_meter.h"
+#include "real/world/pinger.h"
 #include "real/world/store_service.h"
 
 namespace overlab::real {
@@ -74,6 +75,8 @@ class KernelWorld {
     [[nodiscard]] AgentOptions agent_options(NodeIndex host) const;
     void add_traffic();
     void schedule_boots();
+    void settle();
+    void await_connectivity();
     void schedule_faults();
     void keep_progress();
     void hear(Agent& agent, const AgentMessage& message);
@@ -86,8 +89,9 @@ class KernelWorld {
     [[nodiscard]] HostReport report_host(const Agent& agent) const;
     static void share_softirq(Duration softirq, RunReport& report);
     [[nodiscard]] std::vector<PairProblem> report_unreachable();
+    [[nodiscard]] std::vector<PingEnd> ping_ends();
     void report_totals(RunReport& report) const;
-    [[nodiscard]] std::vector<std::string> warnings() const;
+    [[nodiscard]] std::vector<std::string> warnings();
     [[nodiscard]] std::int64_t converged_since(const Agent& agent) const;
 
     const Scenario* scenario_;

@@ -103,6 +103,21 @@ TEST_CASE("A large report passes the pipe") {
     REQUIRE(reports->front().timeline.size() == 50'000);
 }
 
+TEST_CASE("What a world cannot run is a report with the reason, and the others still run") {
+    const auto reports =
+        run({"a", "b"}, 1, [](const Scenario& scenario, const RunOptions&) -> Result<RunReport> {
+            if (scenario.name == "a") return fail(ErrorKind::unsupported, "no ESP here");
+            RunReport report;
+            report.scenario = scenario.name;
+            return report;
+        });
+
+    REQUIRE(reports->size() == 2);
+    REQUIRE(reports->at(0).unavailable == "no ESP here");
+    REQUIRE(reports->at(0).scenario == "a");
+    REQUIRE(reports->at(1).unavailable.empty());
+}
+
 TEST_CASE("Of several failures the first job's is reported, and later jobs are stopped") {
     const Signpost second_fails;
 
@@ -111,10 +126,10 @@ TEST_CASE("Of several failures the first job's is reported, and later jobs are s
             if (scenario.name == "c") ::pause();  // ends only by being killed
             if (scenario.name == "a") second_fails.await();
             if (scenario.name == "b") second_fails.raise();
-            return fail(ErrorKind::unsupported, "links of 1 GB: cannot be had", 7);
+            return fail(ErrorKind::unavailable, "links of 1 GB: cannot be had", 7);
         });
 
-    REQUIRE(reports.error() == Error{ErrorKind::unsupported, "a: links of 1 GB: cannot be had", 7});
+    REQUIRE(reports.error() == Error{ErrorKind::unavailable, "a: links of 1 GB: cannot be had", 7});
     REQUIRE_FALSE(children_left());
 }
 

@@ -72,7 +72,7 @@ TEST_CASE("flows.csv quotes names that need it and has as many fields as columns
 
     const std::string csv = flows_csv({run});
 
-    REQUIRE(csv.find("\r\nvxlan,1,\"bulk, \"\"big\"\"\",tcp,client,server,1000000000,") !=
+    REQUIRE(csv.find("\r\nvxlan,sim,1,\"bulk, \"\"big\"\"\",tcp,client,server,1000000000,") !=
             std::string::npos);
     const auto columns =
         std::count(csv.begin(), csv.begin() + static_cast<long>(csv.find('\n')), ',');
@@ -112,8 +112,8 @@ TEST_CASE("Expectations are met within their bounds, for their backend only") {
 TEST_CASE("Expectations are printed with what was measured") {
     ExperimentResult result = sample_result();
     result.expectations = {
-        {{"bulk", "goodput_bps", 9e8, {}, ""}, "vxlan", 1, 8000.0, "", false},
-        {{"network", "overlay_mtu", 1450, 1450, ""}, "vxlan", 1, 1450.0, "", true}};
+        {{"bulk", "goodput_bps", 9e8, {}, ""}, "vxlan", "sim", 1, 8000.0, "", false},
+        {{"network", "overlay_mtu", 1450, 1450, ""}, "vxlan", "sim", 1, 1450.0, "", true}};
 
     const std::string failed =
         "  FAILED  vxlan: bulk goodput_bps: 8000, expected at least 900000000\n";

@@ -33,11 +33,13 @@ Json full_document() {
     run.forwarding = {{"h1", "route 10.244.2.0/24 via 192.0.2.2 dev eth0\n"}};
     ExperimentResult result;
     result.scenario = "two-hosts";
+    result.worlds = {"sim"};
     result.backends = {"vxlan"};
     result.seeds = {1};
     result.runs = {run};
-    result.expectations = {{{"bulk", "goodput_bps", 9e8, {}, ""}, "vxlan", 1, 8000.5, "", false},
-                           {{"bulk", "joy", {}, 1, ""}, "vxlan", 1, {}, "no such metric", false}};
+    result.expectations = {
+        {{"bulk", "goodput_bps", 9e8, {}, ""}, "vxlan", "sim", 1, 8000.5, "", false},
+        {{"bulk", "joy", {}, 1, ""}, "vxlan", "sim", 1, {}, "no such metric", false}};
     const std::string digest(64, 'a');
     return Json::parse(result_json(result, {.overlab_version = "0.1.0",
                                             .compiler = "g++ 12",
