@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "real/netlink/attributes.h"
+#include "real/netlink/ipip_link.h"
 #include "real/netlink/vxlan_link.h"
 
 namespace overlab::real {
@@ -18,8 +19,9 @@ using Kind = LinkRow::Kind;
 
 /// As ForwardingTables: true if one becomes the other without a new device.
 bool changes_in_place(const LinkRow& from, const LinkRow& to) {
-    return from.kind == to.kind && from.vni == to.vni && from.port == to.port &&
-           from.local == to.local && from.lower == to.lower && from.learning == to.learning;
+    return from.kind == to.kind && from.vni == to.vni &&
+           (from.port == to.port || from.kind == Kind::wireguard) && from.local == to.local &&
+           from.lower == to.lower && from.learning == to.learning;
 }
 
 /// The error's text begins with the row.
@@ -42,34 +44,56 @@ std::optional<LinkRow> LinkRows::tunnel_row(const LinkName& name) const {
     return std::nullopt;
 }
 
+/// Whether there is what a device like this needs.
+Result<void> LinkRows::supports(const LinkRow& row) {
+    switch (row.kind) {
+        case Kind::vxlan: {
+            const auto lower = table_->find(row.lower);
+            if (!lower) return std::unexpected(lower.error());
+            return {};
+        }
+        case Kind::tun:
+            if (tunnel_ != nullptr) return {};
+            return fail(ErrorKind::unsupported, "this host has no user-space tunnel");
+        case Kind::wireguard:
+            if (wireguard_ != nullptr) return {};
+            return fail(ErrorKind::unsupported,
+                        "this host has no WireGuard key, or its kernel no "
+                        "WireGuard");
+        case Kind::ipip:
+            break;  // The kernel will say.
+    }
+    return {};
+}
+
+/// The row that would make the device, all of it.
+Result<std::optional<LinkRow>> LinkRows::known_row(const KnownLink& link) const {
+    if (std::optional<LinkRow> row = tunnel_row(link.facts.name)) {
+        row->mtu = link.shown_mtu();
+        return row;
+    }
+    std::optional<LinkRow> row = link.row;
+    if (row && row->kind == Kind::wireguard && wireguard_ != nullptr) {
+        OVERLAB_TRY(const WireguardDevice device, wireguard_->devices.read(link.facts.name));
+        row->port = wireguard_->shown_port(device);
+    }
+    return row;
+}
+
 Result<LinkEffect> LinkRows::effect_of(const LinkRow& row) {
     const std::string text = to_string(Row(row));
-    if (row.kind == Kind::vxlan) {
-        const auto lower = table_->find(row.lower);
-        if (!lower) {
-            return fail(lower.error().kind, fmt::format("{}: {}", text, lower.error().what));
-        }
-    } else if (row.kind != Kind::tun) {
-        return fail(ErrorKind::unsupported,
-                    fmt::format("{}: this stack makes no device of that kind", text));
-    } else if (tunnel_ == nullptr) {
-        return fail(ErrorKind::unsupported,
-                    fmt::format("{}: this host has no user-space tunnel", text));
+    if (const Result<void> able = supports(row); !able) {
+        return fail(able.error().kind, fmt::format("{}: {}", text, able.error().what));
     }
     const auto present = table_->find(row.name);
     if (!present && present.error().kind == ErrorKind::not_found) return LinkEffect::replace;
     if (!present)
         return fail(present.error().kind, fmt::format("{}: {}", text, present.error().what));
-    std::optional<LinkRow> known = tunnel_row(row.name);
-    if (!(*present)->own && !known) {
+    if (!(*present)->own && !tunnel_row(row.name)) {
         return fail(ErrorKind::already_exists,
                     fmt::format("{}: {} is the host's own device", text, row.name));
     }
-    if (known) {
-        known->mtu = (*present)->shown_mtu();
-    } else {
-        known = (*present)->row;
-    }
+    OVERLAB_TRY(const std::optional<LinkRow> known, known_row(**present));
     if (!known || !changes_in_place(*known, row)) return LinkEffect::replace;
     return *known == row ? LinkEffect::none : LinkEffect::change;
 }
@@ -84,7 +108,8 @@ Result<void> LinkRows::install(const LinkRow& row, LinkEffect effect) {
     if (row.kind == Kind::tun) {
         done = install_tun(row);
     } else {
-        if (effect == LinkEffect::replace) done = create_vxlan(row);
+        if (effect == LinkEffect::replace) done = create(row);
+        if (done) done = configure(row);
         if (done) done = bring_up(row);
     }
     table_->forget();
@@ -96,16 +121,28 @@ Result<void> LinkRows::install(const LinkRow& row, LinkEffect effect) {
     return of_row(row, std::move(done));
 }
 
-Result<void> LinkRows::create_vxlan(const LinkRow& row) {
-    OVERLAB_TRY(const KnownLink* const lower, table_->find(row.lower));
+Result<void> LinkRows::create(const LinkRow& row) {
     NetlinkBatch batch;
-    put_vxlan(batch, row, lower->index());
+    if (row.kind == Kind::vxlan) {
+        OVERLAB_TRY(const KnownLink* const lower, table_->find(row.lower));
+        put_vxlan(batch, row, lower->index());
+    } else if (row.kind == Kind::ipip) {
+        put_ipip(batch, row);
+    } else {
+        put_wireguard(batch, row);
+    }
     // RTM_NEWLINK takes no alias; in one system call nobody sees the device without.
     nlmsghdr* const mark = batch.add(RTM_SETLINK, 0, sizeof(ifinfomsg));
     put_text(mark, IFLA_IFNAME, row.name);
     put_text(mark, IFLA_IFALIAS, own_alias);
     const std::vector<Result<void>> outcomes = links_->socket().execute(batch);
     return outcomes[0] ? outcomes[1] : outcomes[0];
+}
+
+/// What a device must be told by other ways than RTM_NEWLINK.
+Result<void> LinkRows::configure(const LinkRow& row) {
+    if (row.kind != Kind::wireguard) return {};
+    return wireguard_->devices.configure(row.name, wireguard_->keys.private_key, row.port);
 }
 
 Result<void> LinkRows::install_tun(const LinkRow& row) {

@@ -9,6 +9,7 @@
 #include "models/forwarding/rows.h"
 #include "real/netlink/link_table.h"
 #include "real/netlink/links.h"
+#include "real/netlink/wireguard_devices.h"
 #include "real/tun/udp_tunnel.h"
 
 namespace overlab::real {
@@ -22,9 +23,9 @@ enum class LinkEffect : std::uint8_t {
 
 class LinkRows {
    public:
-    /// `tunnel` may be null: tun rows are unsupported then.
-    LinkRows(Links& links, LinkTable& table, UdpTunnel* tunnel)
-        : links_(&links), table_(&table), tunnel_(tunnel) {}
+    /// `tunnel` may be null: tun rows are unsupported then. So may `wireguard`.
+    LinkRows(Links& links, LinkTable& table, UdpTunnel* tunnel, WireguardSide* wireguard)
+        : links_(&links), table_(&table), tunnel_(tunnel), wireguard_(wireguard) {}
 
     /// Errors: not_found (no lower device), already_exists (a foreign device has the name),
     /// unsupported (the kind).
@@ -41,13 +42,17 @@ class LinkRows {
 
    private:
     [[nodiscard]] std::optional<LinkRow> tunnel_row(const LinkName& name) const;
-    [[nodiscard]] Result<void> create_vxlan(const LinkRow& row);
+    [[nodiscard]] Result<void> supports(const LinkRow& row);
+    [[nodiscard]] Result<std::optional<LinkRow>> known_row(const KnownLink& link) const;
+    [[nodiscard]] Result<void> create(const LinkRow& row);
+    [[nodiscard]] Result<void> configure(const LinkRow& row);
     [[nodiscard]] Result<void> install_tun(const LinkRow& row);
     [[nodiscard]] Result<void> bring_up(const LinkRow& row);
 
     Links* links_;
     LinkTable* table_;
     UdpTunnel* tunnel_;
+    WireguardSide* wireguard_;
 };
 
 }  // namespace overlab::real

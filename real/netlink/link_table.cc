@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "real/netlink/attributes.h"
+#include "real/netlink/ipip_link.h"
 #include "real/netlink/vxlan_link.h"
 
 namespace overlab::real {
@@ -35,6 +36,15 @@ std::optional<ReadLink> read_known(const nlmsghdr& message) {
         vxlan->row.mtu = found.link.shown_mtu();
         found.link.row = std::move(vxlan->row);
         found.lower = vxlan->lower;
+    }
+    if (std::optional<LinkRow> row = read_ipip(message)) {
+        row->mtu = found.link.shown_mtu();
+        found.link.row = std::move(row);
+    }
+    if (found.link.facts.kind == "wireguard") {
+        found.link.row = LinkRow{.name = found.link.facts.name,
+                                 .kind = LinkRow::Kind::wireguard,
+                                 .mtu = found.link.shown_mtu()};
     }
     return found;
 }

@@ -22,9 +22,9 @@ inline constexpr std::string_view own_alias = "overlab";
 struct KnownLink {
     LinkFacts facts;
     bool own = false;  ///< carries own_alias
-    /// The row that would make it, for the kinds that the kernel can tell (vxlan). A link that is
-    /// down carries nothing and shows an MTU of 0, so that whoever compares rows sees that it is
-    /// not as it should be.
+    /// The row that would make it, for the kinds that the kernel can tell (vxlan, ipip; wireguard
+    /// without its port). A link that is down carries nothing and shows an MTU of 0, so that
+    /// whoever compares rows sees that it is not as it should be.
     std::optional<LinkRow> row;
 
     [[nodiscard]] std::uint32_t index() const { return facts.index; }

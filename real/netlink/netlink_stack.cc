@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,9 +17,11 @@
 #include "real/netlink/links.h"
 #include "real/netlink/neighbour_rows.h"
 #include "real/netlink/netlink_socket.h"
+#include "real/netlink/nft_filter.h"
 #include "real/netlink/policy_rows.h"
 #include "real/netlink/policy_writer.h"
 #include "real/netlink/row_writer.h"
+#include "real/netlink/wireguard_writer.h"
 
 namespace overlab::real {
 namespace {
@@ -45,6 +48,7 @@ const LinkName* link_under(const Row& row) {
     return std::visit(Overloaded{[](const AddressRow& each) { return &each.link; },
                                  [](const NeighbourRow& each) { return &each.link; },
                                  [](const FdbRow& each) { return &each.link; },
+                                 [](const WireguardPeerRow& each) { return &each.link; },
                                  [](const RouteRow& each) { return &each.link; },
                                  [](const auto&) -> const LinkName* { return nullptr; }},
                       row);
@@ -71,11 +75,19 @@ class NetlinkStack::Impl {
     [[nodiscard]] Result<ForwardingState> dump_once();
     [[nodiscard]] Result<void> dump_on_links(const std::vector<KnownLink>& links,
                                              std::vector<Row>& rows);
+    /// The WireGuard devices among `links` as the kernel has them, and their peers.
+    struct WireguardRows {
+        std::vector<LinkRow> devices;
+        std::vector<Row> peers;
+    };
+    [[nodiscard]] Result<void> open_wireguard();
+    [[nodiscard]] Result<WireguardRows> read_wireguard(const std::vector<KnownLink>& links);
     [[nodiscard]] Result<void> dump_routes(const std::vector<KnownLink>& links,
                                            std::vector<Row>& rows);
 
     [[nodiscard]] Result<void> apply_link(const RowChange& change, const LinkRow& row);
     [[nodiscard]] Result<void> withdraw_address(const RowChange& change, const AddressRow& row);
+    [[nodiscard]] Result<void> apply_filter(const RowChange& change, const FilterRow& row);
     [[nodiscard]] Result<void> apply_tunnel_peer(const RowChange& change, const TunnelPeerRow& row);
     template <typename Operation>
     [[nodiscard]] Result<void> keeping_rows_on(const LinkName& link, const Row& changed,
@@ -87,6 +99,8 @@ class NetlinkStack::Impl {
     NetlinkStackOptions options_;
     std::optional<Links> links_;
     std::optional<NetlinkSocket> xfrm_;  ///< empty: this kernel has no XFRM
+    std::optional<NftFilter> filter_;
+    std::optional<WireguardSide> wireguard_;  ///< empty: no key, or no WireGuard
     std::optional<LinkTable> table_;
     std::optional<LinkRows> link_rows_;
     ForeignRoutes foreign_;
@@ -100,8 +114,10 @@ Result<void> NetlinkStack::Impl::open() {
     } else if (xfrm.error().kind != ErrorKind::unsupported) {
         return std::unexpected(xfrm.error());
     }
+    OVERLAB_TRY(filter_, NftFilter::open(netns_));
+    if (Result<void> opened = open_wireguard(); !opened) return opened;
     table_.emplace(route_socket());
-    link_rows_.emplace(*links_, *table_, tunnel_);
+    link_rows_.emplace(*links_, *table_, tunnel_, wireguard_ ? &*wireguard_ : nullptr);
     const auto external = table_->find(facts_.external_link);
     if (!external) {
         return fail(external.error().kind,
@@ -114,6 +130,18 @@ Result<void> NetlinkStack::Impl::open() {
                     fmt::format("host {}: {} does not have address {}", facts_.name,
                                 facts_.external_link, facts_.external_address.to_string()));
     }
+    return {};
+}
+
+Result<void> NetlinkStack::Impl::open_wireguard() {
+    if (options_.wireguard_key_file.empty()) return {};
+    auto devices = WireguardDevices::open(netns_);
+    if (!devices && devices.error().kind == ErrorKind::unsupported) return {};
+    if (!devices) return std::unexpected(devices.error());
+    OVERLAB_TRY(WireguardKeyPair keys,
+                WireguardKeyPair::load_or_create(options_.wireguard_key_file));
+    facts_.wireguard_public_key = keys.public_key.to_string();
+    wireguard_.emplace(std::move(*devices), keys);
     return {};
 }
 
@@ -134,8 +162,11 @@ Result<ForwardingState> NetlinkStack::Impl::dump_once() {
     std::vector<Row> rows;
     std::vector<LinkRow> devices;
     for (const KnownLink& link : links) {
-        if (link.own && link.row) devices.push_back(*link.row);
+        const bool whole = link.row && link.row->kind != LinkRow::Kind::wireguard;
+        if (link.own && whole) devices.push_back(*link.row);
     }
+    OVERLAB_TRY(WireguardRows wireguard, read_wireguard(links));
+    std::ranges::move(wireguard.devices, std::back_inserter(devices));
     for (Row& row : tunnel) {
         if (auto* const device = std::get_if<LinkRow>(&row)) devices.push_back(std::move(*device));
     }
@@ -146,16 +177,37 @@ Result<ForwardingState> NetlinkStack::Impl::dump_once() {
     for (Row& row : tunnel) {
         if (std::holds_alternative<TunnelPeerRow>(row)) rows.push_back(std::move(row));
     }
+    std::ranges::move(wireguard.peers, std::back_inserter(rows));
     if (xfrm_) {
         OVERLAB_TRY(std::vector<PolicyRow> policies, read_policies(*xfrm_, IpsecBackend::reqid));
         append(rows, policies);
     }
+    OVERLAB_TRY(std::vector<FilterRow> filters, filter_->rows());
+    append(rows, filters);
     read = dump_routes(links, rows);
     if (!read) return std::unexpected(read.error());
     // The kernel can hold what rows cannot say, such as a second destination of one MAC.
     const auto twice = std::unique(rows.begin(), rows.end(), same_key);
     rows.erase(twice, rows.end());
     return ForwardingState::of_sorted(std::move(rows));
+}
+
+Result<NetlinkStack::Impl::WireguardRows> NetlinkStack::Impl::read_wireguard(
+    const std::vector<KnownLink>& links) {
+    WireguardRows found;
+    for (const KnownLink& link : links) {
+        const bool ours = link.own && link.row && link.row->kind == LinkRow::Kind::wireguard;
+        if (!ours) continue;
+        found.devices.push_back(*link.row);
+        if (!wireguard_) continue;
+        auto device = wireguard_->devices.read(link.facts.name);
+        // One that goes while it is looked at is seen to be gone by the next look.
+        if (!device && device.error().kind == ErrorKind::not_found) continue;
+        if (!device) return std::unexpected(device.error());
+        found.devices.back().port = wireguard_->shown_port(*device);
+        append(found.peers, device->peers);
+    }
+    return found;
 }
 
 Result<void> NetlinkStack::Impl::dump_on_links(const std::vector<KnownLink>& links,
@@ -201,36 +253,40 @@ void NetlinkStack::Impl::apply(std::span<const RowChange> changes,
     RowWriter rows = writer(outcomes);
     std::optional<PolicyWriter> policies;
     if (xfrm_) policies.emplace(*xfrm_, IpsecBackend::reqid, outcomes);
+    WireguardWriter peers(wireguard_ ? &*wireguard_ : nullptr, *table_, outcomes);
     for (std::size_t i = 0; i < changes.size(); ++i) {
         const RowChange& change = changes[i];
         const auto refuse = [&](const char* why) {
             outcomes[i] =
                 fail(ErrorKind::unsupported, fmt::format("{}: {}", to_string(change.row), why));
         };
-        std::visit(Overloaded{[&](const LinkRow& row) {
-                                  rows.flush();  // What lies on the link, and what came before it.
-                                  outcomes[i] = apply_link(change, row);
-                              },
-                              [&](const AddressRow& row) {
-                                  if (change.action == Action::install) return rows.add(i, change);
-                                  rows.flush();
-                                  outcomes[i] = withdraw_address(change, row);
-                              },
-                              [&](const TunnelPeerRow& row) {
-                                  outcomes[i] = apply_tunnel_peer(change, row);
-                              },
-                              [&](const PolicyRow& row) {
-                                  if (!policies) return refuse("this kernel has no XFRM policies");
-                                  policies->add(i, change, row);
-                              },
-                              [&](const NeighbourRow&) { rows.add(i, change); },
-                              [&](const FdbRow&) { rows.add(i, change); },
-                              [&](const RouteRow&) { rows.add(i, change); },
-                              [&](const SaRow&) { refuse("associations are the IKE daemon's"); },
-                              [&](const auto&) { refuse("this stack has no rows of that kind"); }},
-                   change.row);
+        std::visit(
+            Overloaded{
+                [&](const LinkRow& row) {
+                    rows.flush();  // What lies on the link, and what came before it.
+                    peers.flush();
+                    outcomes[i] = apply_link(change, row);
+                },
+                [&](const AddressRow& row) {
+                    if (change.action == Action::install) return rows.add(i, change);
+                    rows.flush();
+                    outcomes[i] = withdraw_address(change, row);
+                },
+                [&](const TunnelPeerRow& row) { outcomes[i] = apply_tunnel_peer(change, row); },
+                [&](const PolicyRow& row) {
+                    if (!policies) return refuse("this kernel has no XFRM policies");
+                    policies->add(i, change, row);
+                },
+                [&](const WireguardPeerRow& row) { peers.add(i, change, row); },
+                [&](const FilterRow& row) { outcomes[i] = apply_filter(change, row); },
+                [&](const NeighbourRow&) { rows.add(i, change); },
+                [&](const FdbRow&) { rows.add(i, change); },
+                [&](const RouteRow&) { rows.add(i, change); },
+                [&](const SaRow&) { refuse("associations are the IKE daemon's"); }},
+            change.row);
     }
     rows.flush();
+    peers.flush();
     if (policies) policies->flush();
 }
 
@@ -283,6 +339,10 @@ Result<void> NetlinkStack::Impl::keeping_rows_on(const LinkName& link, const Row
         if (!outcome) return std::move(outcome);
     }
     return done;
+}
+
+Result<void> NetlinkStack::Impl::apply_filter(const RowChange& change, const FilterRow& row) {
+    return change.action == Action::install ? filter_->install(row) : filter_->withdraw(row);
 }
 
 Result<void> NetlinkStack::Impl::apply_tunnel_peer(const RowChange& change,

@@ -1,14 +1,16 @@
 // NetlinkStack: the HostStack of one Linux network namespace.
 //
 // Ours is what carries our mark: links whose alias is `overlab`, addresses, neighbours and FDB rows
-// on those links, routes of our protocol number, policies of our reqid. Nothing else is changed or
-// shown, and nothing of somebody else's is replaced.
+// on those links, WireGuard peers of those links, routes of our protocol number, policies of our
+// reqid, what is in the packet filter's table `ip overlab`. Nothing else is changed or shown, and
+// nothing of somebody else's is replaced.
 //
 // Each of our routes has a metric of its own, made from its destination: the kernel hashes next
 // hops without the gateway (fib_info_hashfn_1), so equal metrics would make thousands of on-link
 // gateways on one device quadratic.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <vector>
@@ -22,6 +24,9 @@ namespace overlab::real {
 struct NetlinkStackOptions {
     /// rtm_protocol of our routes; 0..3 and what /etc/iproute2/rt_protos names are other people's.
     std::uint8_t route_protocol = 0x4f;
+    /// Where the private key of the host's WireGuard device is kept (mode 0600); made if absent.
+    /// Empty: no WireGuard here. Keep it from run to run, and the host stays the same peer.
+    std::filesystem::path wireguard_key_file{};
 };
 
 class NetlinkStack final : public HostStack {
@@ -33,6 +38,7 @@ class NetlinkStack final : public HostStack {
         const Netns& netns, HostFacts facts, UdpTunnel* tunnel, NetlinkStackOptions options = {});
     ~NetlinkStack() override;
 
+    /// As given to open(), and the WireGuard device's public key where there is WireGuard.
     [[nodiscard]] HostFacts facts() const override;
     [[nodiscard]] Result<ForwardingState> dump() override;
     [[nodiscard]] std::vector<Result<void>> apply(std::span<const RowChange> changes) override;
