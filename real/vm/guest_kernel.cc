@@ -43,11 +43,8 @@ struct Source {
 };
 
 bool has_9p(const fs::path& modules) {
-    for (const char* suffix : {"", ".xz", ".zst"}) {
-        if (fs::exists(modules / (std::string("kernel/net/9p/9pnet_virtio.ko") + suffix)))
-            return true;
-    }
-    return false;
+    const std::string module = modules / "kernel/net/9p/9pnet_virtio.ko";
+    return fs::exists(module) || fs::exists(module + ".xz") || fs::exists(module + ".zst");
 }
 
 /// The newest kernel below `root` (`/`, or an unpacked package) that a guest can use.

@@ -101,9 +101,9 @@ struct Ends {
     ::dup2(output, 3);
     ::close_range(4, ~0U, 0);
     for (const auto& [name, value] : boot.env) ::setenv(name.c_str(), value.c_str(), 1);
+    std::vector<std::string> words = boot.argv;
     std::vector<char*> argv;
-    for (const std::string& argument : boot.argv)
-        argv.push_back(const_cast<char*>(argument.c_str()));
+    for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     ::execv(argv[0], argv.data());
     ::dprintf(STDERR_FILENO, "%s: %s\n", argv[0], std::strerror(errno));

@@ -23,7 +23,7 @@ Result<std::filesystem::path> user_cache_folder() {
         return fail(ErrorKind::unavailable,
                     fmt::format("user {}: no home folder in the password file", ::geteuid()));
     }
-    const std::filesystem::path folder = std::filesystem::path(entry.pw_dir) / ".cache" / "overlab";
+    std::filesystem::path folder = std::filesystem::path(entry.pw_dir) / ".cache" / "overlab";
     std::error_code code;
     std::filesystem::create_directories(folder, code);
     if (code || ::access(folder.c_str(), W_OK) != 0) {
