@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -151,17 +152,18 @@ class Inbound final : private Coalescer::Sink {
 
    private:
     void take(const UdpReceiver::Arrival& arrival) {
-        const bool known = peers_.knows(arrival.from);
-        std::size_t count = 0;
-        for (auto rest = arrival.bytes; !rest.empty(); ++count) {
-            const auto packet = rest.first(std::min(arrival.datagram_bytes, rest.size()));
+        // Counted before delivery: who sees a packet arrive finds it counted.
+        const std::size_t size = arrival.datagram_bytes;
+        const std::size_t count = (arrival.bytes.size() + size - 1) / size;
+        tally_.received_packets.add(count);
+        tally_.received_bytes.add(arrival.bytes.size());
+        // Not refused, as by flannel: a peer's first packets may come before its lease.
+        if (!peers_.knows(arrival.from)) tally_.unknown_sender.add(count);
+        for (auto rest = arrival.bytes; !rest.empty();) {
+            const auto packet = rest.first(std::min(size, rest.size()));
             rest = rest.subspan(packet.size());
             take_packet(packet);
         }
-        // As flannel, which has no way to tell a peer whose lease it has not seen yet from others.
-        if (!known) tally_.unknown_sender.add(count);
-        tally_.received_packets.add(count);
-        tally_.received_bytes.add(arrival.bytes.size());
     }
 
     void take_packet(std::span<std::uint8_t> packet) {
