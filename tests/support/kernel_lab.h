@@ -173,40 +173,35 @@ inline std::vector<std::string> unreachable(std::vector<Speaker> speakers,
     return EchoMesh(std::move(speakers)).run(limit);
 }
 
-/// One TCP connection: octets a second that arrive over `measured` after `skipped`, times 8.
-inline std::uint64_t tcp_goodput_bps(const Speaker& from, const Speaker& to, Duration skipped,
-                                     Duration measured) {
+/// One TCP connection of this length: its payload's rate from the first question on, so never more
+/// than the way there can carry.
+inline std::uint64_t tcp_goodput_bps(const Speaker& from, const Speaker& to, Duration length) {
     const real::Fd listener = socket_in(*to.netns, SOCK_STREAM, 7008);
     if (::listen(listener.get(), 1) != 0) throw std::runtime_error("listen");
     const real::Fd sender = socket_in(*from.netns, SOCK_STREAM, 0);
     const sockaddr_in there = socket_address(to.address, 7008);
+    const std::int64_t start = real::EventLoop::monotonic_ns();
     (void)::connect(sender.get(), reinterpret_cast<const sockaddr*>(&there), sizeof there);
     real::Fd receiver;
     std::vector<char> block(256 * 1024);
-    std::uint64_t counted = 0;
-    std::int64_t first = 0, last = 0;
-    const std::int64_t start = real::EventLoop::monotonic_ns();
-    while (real::EventLoop::monotonic_ns() < start + skipped.ns + measured.ns) {
+    std::uint64_t received_bytes = 0;
+    std::int64_t last = start + 1;
+    while (last < start + length.ns) {
         std::array<pollfd, 2> ready{{{.fd = sender.get(), .events = POLLOUT, .revents = 0},
                                      {.fd = receiver.valid() ? receiver.get() : listener.get(),
                                       .events = POLLIN,
                                       .revents = 0}}};
         (void)::poll(ready.data(), ready.size(), 50);
         (void)::send(sender.get(), block.data(), block.size(), MSG_NOSIGNAL);
-        if (!receiver.valid()) {
+        if (!receiver.valid())
             receiver = real::Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK));
-            continue;
-        }
-        const ssize_t count = ::recv(receiver.get(), block.data(), block.size(), 0);
-        const std::int64_t now = real::EventLoop::monotonic_ns();
-        if (count <= 0 || now < start + skipped.ns) continue;
-        if (first != 0) counted += static_cast<std::uint64_t>(count);
-        if (first == 0) first = now;
-        last = now;
+        const ssize_t count =
+            receiver.valid() ? ::recv(receiver.get(), block.data(), block.size(), 0) : 0;
+        if (count > 0) received_bytes += static_cast<std::uint64_t>(count);
+        last = real::EventLoop::monotonic_ns();
     }
-    if (last <= first) return 0;
-    return static_cast<std::uint64_t>(static_cast<double>(counted) * 8e9 /
-                                      static_cast<double>(last - first));
+    return static_cast<std::uint64_t>(static_cast<double>(received_bytes) * 8e9 /
+                                      static_cast<double>(last - start));
 }
 
 }  // namespace overlab::test
