@@ -70,7 +70,8 @@ class NetlinkStack::Impl {
 
    private:
     [[nodiscard]] RowWriter writer(std::vector<Result<void>>& outcomes) {
-        return {route_socket(), *table_, foreign_, options_.route_protocol, outcomes};
+        return {route_socket(), *table_,  foreign_, options_.route_protocol,
+                outcomes,       facts_.external_address};
     }
     [[nodiscard]] Result<ForwardingState> dump_once();
     [[nodiscard]] Result<void> dump_on_links(const std::vector<KnownLink>& links,

@@ -45,12 +45,14 @@ bool ForeignRoutes::hold(Ipv4Prefix destination) const {
 // ---- RowWriter ----
 
 RowWriter::RowWriter(NetlinkSocket& socket, LinkTable& links, ForeignRoutes& foreign,
-                     std::uint8_t own_protocol, std::vector<Result<void>>& outcomes)
+                     std::uint8_t own_protocol, std::vector<Result<void>>& outcomes,
+                     Ipv4Address own_address)
     : socket_(&socket),
       links_(&links),
       foreign_(&foreign),
       own_protocol_(own_protocol),
-      outcomes_(&outcomes) {}
+      outcomes_(&outcomes),
+      own_address_(own_address) {}
 
 void RowWriter::add(std::size_t index, const RowChange& change) {
     const Pending pending{.index = index, .change = &change};
@@ -108,7 +110,8 @@ void RowWriter::write(Pending pending, const FdbRow& row) {
     const KnownLink* const link = link_for(row.link, pending, true);
     if (link == nullptr) return;
     // Other devices would take it for an address to listen to (ndo_dflt_fdb_add).
-    if (!withdraws(*pending.change) && link->facts.kind != "vxlan") {
+    if (link->facts.kind != "vxlan") {
+        if (withdraws(*pending.change)) return;
         return fail_with(pending, ErrorKind::invalid_argument,
                          fmt::format("{} is no vxlan device", row.link));
     }
@@ -125,6 +128,12 @@ void RowWriter::write(Pending pending, const RouteRow& row) {
     }
     const KnownLink* const link = link_for(row.link, pending, false);
     if (link == nullptr) return;
+    // Without `onlink` the kernel would take it (fib_check_nh_v4_gw lets RTN_LOCAL pass).
+    if (row.gateway && *row.gateway == own_address_) {
+        return fail_with(pending, ErrorKind::invalid_argument,
+                         fmt::format("nexthop has invalid gateway: {} is this host's own address",
+                                     own_address_.to_string()));
+    }
     if (!foreign_->known()) look_at_routes();
     // An old look may know routes that are gone since.
     if (foreign_->hold(row.destination) && !looked_) look_at_routes();

@@ -35,9 +35,10 @@ class ForeignRoutes {
 class RowWriter {
    public:
     /// One outcome is written to `outcomes` for each change that is added, at once or by flush().
-    /// All must outlive the writer.
+    /// All must outlive the writer. `own_address`: no gateway of ours.
     RowWriter(NetlinkSocket& socket, LinkTable& links, ForeignRoutes& foreign,
-              std::uint8_t own_protocol, std::vector<Result<void>>& outcomes);
+              std::uint8_t own_protocol, std::vector<Result<void>>& outcomes,
+              Ipv4Address own_address = {});
 
     /// `change.row` is an AddressRow, NeighbourRow, FdbRow or RouteRow, and stays where it is until
     /// flush(). `index`: of its outcome.
@@ -69,6 +70,7 @@ class RowWriter {
     ForeignRoutes* foreign_;
     std::uint8_t own_protocol_;
     std::vector<Result<void>>* outcomes_;
+    Ipv4Address own_address_;
 
     NetlinkBatch batch_;
     std::vector<Pending> pending_;                  ///< one a message
