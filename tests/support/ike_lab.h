@@ -1,6 +1,9 @@
-// IkeLab: two hosts of this machine's kernel, each with a strongSwan of its own:
+// IkeLab: two hosts of this machine's kernel, each with a strongSwan of its own, and a switch:
 //
-//   left (eth0 192.0.2.1/24) --veth-- right (eth0 192.0.2.2/24)
+//   left (eth0 192.0.2.1/24) ---- left [wire: br0] right ---- right (eth0 192.0.2.2/24)
+//
+// A capture on the switch sees what is on the wire. On a host's eth0 it would also see what comes
+// out of ESP: the kernel hands inner packets to the same interface once more.
 //
 // Include before tests/support/catch.h.
 #pragma once
@@ -67,29 +70,44 @@ class IkeHost {
 };
 
 struct IkeLab {
+    real::Netns wire;
     std::unique_ptr<IkeHost> left, right;
 
     /// Errors: those of Netns::create and Charon::start (unsupported, not_found: a test skips with
     /// the message).
     [[nodiscard]] static Result<IkeLab> make() {
+        OVERLAB_TRY(real::Netns between, real::Netns::create());
         OVERLAB_TRY(real::Netns here, real::Netns::create());
         OVERLAB_TRY(real::Netns there, real::Netns::create());
-        IkeLab lab{std::make_unique<IkeHost>(std::move(here)),
+        IkeLab lab{std::move(between), std::make_unique<IkeHost>(std::move(here)),
                    std::make_unique<IkeHost>(std::move(there))};
-        OVERLAB_TRY(real::Links links, real::Links::open(lab.left->netns));
-        OVERLAB_TRY(real::Links links_there, real::Links::open(lab.right->netns));
+        OVERLAB_TRY(real::Links wire, real::Links::open(lab.wire));
         std::vector<Result<void>> steps;
-        steps.push_back(links.add_veth({.name = "eth0"}, {.name = "eth0"}, lab.right->netns));
-        steps.push_back(links.set_up("eth0", true));
-        steps.push_back(links_there.set_up("eth0", true));
-        steps.push_back(links.add_address("eth0", left_address, 24));
-        steps.push_back(links_there.add_address("eth0", right_address, 24));
+        steps.push_back(wire.add_bridge("br0"));
+        steps.push_back(wire.set_up("br0", true));
+        steps.push_back(plug_in(wire, "left", *lab.left, left_address));
+        steps.push_back(plug_in(wire, "right", *lab.right, right_address));
         steps.push_back(lab.left->start());
         steps.push_back(lab.right->start());
         for (const Result<void>& step : steps) {
             if (!step) return std::unexpected(step.error());
         }
         return lab;
+    }
+
+    [[nodiscard]] static Result<void> plug_in(real::Links& wire, const std::string& port,
+                                              IkeHost& host, Ipv4Address address) {
+        OVERLAB_TRY(real::Links links, real::Links::open(host.netns));
+        std::vector<Result<void>> steps;
+        steps.push_back(wire.add_veth({.name = port}, {.name = "eth0"}, host.netns));
+        steps.push_back(wire.set_master(port, "br0"));
+        steps.push_back(wire.set_up(port, true));
+        steps.push_back(links.set_up("eth0", true));
+        steps.push_back(links.add_address("eth0", address, 24));
+        for (const Result<void>& step : steps) {
+            if (!step) return step;
+        }
+        return {};
     }
 
     static constexpr Ipv4Address left_address{0xc0000201}, right_address{0xc0000202};
