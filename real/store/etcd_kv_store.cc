@@ -115,9 +115,10 @@ class EtcdKvStore::Impl {
 
     /// `parse` turns a 200 answer's body into a Result<T>.
     template <typename T, typename Parse>
-    void ask(std::string path, std::string body, bool repeatable, Parse parse, KvCallback<T> done) {
-        start({.path = std::move(path),
-               .body = std::move(body),
+    void ask(const std::string& path, const std::string& body, bool repeatable, Parse parse,
+             KvCallback<T> done) {
+        start({.path = path,
+               .body = body,
                .repeatable = repeatable,
                .done = [parse, done = std::move(done)](Result<std::string> text) {
                    if (!text) return done(std::unexpected(text.error()));
@@ -372,7 +373,7 @@ void EtcdKvStore::Impl::watch_refused(KvWatchId id, const Error& error, bool sta
 }
 
 void EtcdKvStore::Impl::watch_ended(KvWatchId id, const HttpOutcome& outcome) {
-    WatchCall& watch = watches_.at(id);
+    const WatchCall& watch = watches_.at(id);
     if (outcome.status == 0) return try_next_endpoint(id, outcome.failure);
     if (outcome.status != 200) {
         const EtcdRefusal refusal = explain_refusal(watch.endpoint, outcome.status, outcome.body);

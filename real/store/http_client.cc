@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstddef>
 #include <deque>
 #include <map>
 #include <optional>
@@ -76,7 +76,8 @@ std::size_t read_body(char* to, std::size_t size, std::size_t count, void* conte
     auto& transfer = *static_cast<Transfer*>(context);
     const std::string& body = transfer.request.body;
     const std::size_t part = std::min(size * count, body.size() - transfer.body_at);
-    std::memcpy(to, body.data() + transfer.body_at, part);
+    std::ranges::copy_n(body.begin() + static_cast<std::ptrdiff_t>(transfer.body_at),
+                        static_cast<std::ptrdiff_t>(part), to);
     transfer.body_at += part;
     transfer.body_begun = true;
     transfer.counters->bytes_sent += part;

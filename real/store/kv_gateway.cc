@@ -167,7 +167,7 @@ class KvGateway::Impl {
     void refuse_request(RequestId id, const Error& error);
     /// A callback for the store that answers `id` with write(value), or with the error.
     template <typename T, typename Write>
-    KvCallback<T> answer(RequestId id, Write write) {
+    KvCallback<T> answer(RequestId id, const Write& write) {
         return [this, id, write, alive = std::weak_ptr<void>(alive_)](Result<T> result) {
             if (alive.expired()) return;
             if (!result) return refuse_request(id, result.error());
