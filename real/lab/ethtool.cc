@@ -4,6 +4,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -13,11 +14,14 @@
 #include <utility>
 
 #include "models/base/check.h"
+#include "real/base/event_loop.h"
 #include "real/base/fd.h"
 
 namespace overlab::real {
 
 namespace {
+
+constexpr Duration line_limit = seconds(3);
 
 struct Answer {
     int code = 0;  ///< errno; 0: done
@@ -62,8 +66,15 @@ Result<void> turn_offloads_off(const Netns& netns, const std::string& interface)
 
 Result<void> settle_line(const Netns& netns, const std::string& interface) {
     const NetnsScope scope(netns);
-    // ethtool_op_get_link() waits for what rtnetlink only reports.
-    const Answer answer = ask(control_socket(), interface, ETHTOOL_GLINK);
+    const Fd socket = control_socket();
+    const std::int64_t deadline = EventLoop::monotonic_ns() + line_limit.ns;
+    // Newer kernels bring the line's state up to date when they are asked (linkwatch_sync_dev());
+    // older ones do so when they get round to it, at most once a second.
+    Answer answer = ask(socket, interface, ETHTOOL_GLINK);
+    while (answer.code == 0 && answer.data == 0 && EventLoop::monotonic_ns() < deadline) {
+        (void)::poll(nullptr, 0, 1);
+        answer = ask(socket, interface, ETHTOOL_GLINK);
+    }
     if (answer.code == 0 && answer.data != 0) return {};
     return fail(answer.code == ENODEV ? ErrorKind::not_found : ErrorKind::unavailable,
                 fmt::format("link {}: {}", interface,
