@@ -46,8 +46,9 @@ Plan WireguardBackend::plan_local(const LocalNode& local) const {
     Plan plan;
     if (local.host.wireguard_public_key.empty()) {
         plan.unsupported = fmt::format(
-            "wireguard: {} has no WireGuard key: this world does not do WireGuard; use --world "
-            "kernel or --world vm",
+            "wireguard: {} has no WireGuard key, because this world or its kernel does no "
+            "WireGuard; "
+            "use --world kernel where the kernel has it, else --world vm",
             local.host.name);
         return plan;
     }
