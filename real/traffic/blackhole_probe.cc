@@ -1,7 +1,5 @@
 #include "real/traffic/blackhole_probe.h"
 
-#include <utility>
-
 #include "models/base/check.h"
 #include "real/traffic/timed_traffic.h"
 
@@ -10,7 +8,7 @@ namespace {
 
 class RequestProbe final : public BlackholeProbe {
    public:
-    RequestProbe(EventLoop& loop, BlackholeSetup setup)
+    RequestProbe(EventLoop& loop, const BlackholeSetup& setup)
         : traffic_(make_prober_traffic(loop, spec_of(setup), traffic_setup(setup),
                                        setup.answer_timeout)) {}
 
@@ -23,6 +21,7 @@ class RequestProbe final : public BlackholeProbe {
                 .lost = tally.lost,
                 .gap_count = tally.gap_count,
                 .gaps = tally.gaps,
+                .worst_late_ns = tally.worst_late_ns,
                 .longest = tally.longest_gap};
     }
     FlowReport flow() const override { return traffic_->report(); }
@@ -56,8 +55,9 @@ std::int64_t BlackholeReport::longest_ns() const {
     return longest.to_ns < 0 ? -1 : longest.to_ns - longest.from_ns;
 }
 
-std::unique_ptr<BlackholeProbe> BlackholeProbe::create(EventLoop& loop, BlackholeSetup setup) {
-    return std::make_unique<RequestProbe>(loop, std::move(setup));
+std::unique_ptr<BlackholeProbe> BlackholeProbe::create(EventLoop& loop,
+                                                       const BlackholeSetup& setup) {
+    return std::make_unique<RequestProbe>(loop, setup);
 }
 
 }  // namespace overlab::real

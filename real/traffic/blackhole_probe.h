@@ -1,7 +1,7 @@
 // BlackholeProbe: how long one pod could not reach another. A request leaves at fixed instants
 // whatever the answers do; one without an answer in time is lost, and a run of losses is a gap.
-// A gap begins when its first lost request was due and ends when the first answered one after it
-// was: its length is right to one interval.
+// A gap begins when its first lost request left and ends when the first answered one after it did:
+// its length is right to one interval, and to what a busy machine held the sender up (worst_late).
 //
 // Both directions must work for an answer, so a fault in either one shows.
 #pragma once
@@ -19,8 +19,9 @@ namespace overlab::real {
 struct BlackholeReport {
     std::uint64_t sent = 0, answered = 0, lost = 0;
     std::uint64_t gap_count = 0;
-    std::vector<Gap> gaps;  ///< the first 1000 of them, in order
-    Gap longest;            ///< of those that ended, unless none did; all zero without a gap
+    std::vector<Gap> gaps;           ///< the first 1000 of them, in order
+    std::int64_t worst_late_ns = 0;  ///< that a request left after it was due
+    Gap longest;  ///< of those that ended, unless none did; all zero without a gap
 
     /// 0 without a gap; -1 if the only one did not end.
     [[nodiscard]] std::int64_t longest_ns() const;
@@ -39,7 +40,7 @@ struct BlackholeSetup {
 class BlackholeProbe {
    public:
     [[nodiscard]] static std::unique_ptr<BlackholeProbe> create(EventLoop& loop,
-                                                                BlackholeSetup setup);
+                                                                const BlackholeSetup& setup);
     virtual ~BlackholeProbe() = default;
 
     virtual void start() = 0;

@@ -1,7 +1,6 @@
 #include "real/traffic/flow_tally.h"
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -18,8 +17,8 @@ template <typename Archive, typename Tally>
 void fields(Archive& archive, Tally& tally) {
     archive(tally.sent, tally.received, tally.lost, tally.bytes, tally.early_bytes,
             tally.retransmits, tally.mss_bytes, tally.first_ns, tally.last_ns, tally.jitter_ns,
-            tally.latency, tally.series, tally.gaps, tally.gap_count, tally.longest_gap,
-            tally.remarks);
+            tally.worst_late_ns, tally.latency, tally.series, tally.gaps, tally.gap_count,
+            tally.longest_gap, tally.remarks);
 }
 
 /// Plain values as they lie in memory: both ends are one program on one machine.
@@ -66,7 +65,7 @@ class Reader {
             good_ = false;
             return;
         }
-        std::memcpy(&value, rest_.data(), sizeof value);
+        rest_.copy(reinterpret_cast<char*>(&value), sizeof value);
         rest_.remove_prefix(sizeof value);
     }
     template <typename T>
@@ -121,6 +120,7 @@ void FlowTally::merge(const FlowTally& other) {
         first_ns = other.first_ns;
     }
     last_ns = std::max(last_ns, other.last_ns);
+    worst_late_ns = std::max(worst_late_ns, other.worst_late_ns);
     if (other.jitter_ns != 0) jitter_ns = other.jitter_ns;
     if (other.latency.count != 0) latency = other.latency;
     series.resize(std::max(series.size(), other.series.size()));
@@ -198,14 +198,14 @@ void Jitter::add(std::int64_t transit_ns) {
     last_transit_ns_ = transit_ns;
 }
 
-void Gaps::probe(std::int64_t due_ns, bool lost) {
+void Gaps::probe(std::int64_t sent_ns, bool lost) {
     if (lost) {
-        if (!open_) open_ = Gap{.from_ns = due_ns, .lost = 0};
+        if (!open_) open_ = Gap{.from_ns = sent_ns, .lost = 0};
         ++open_->lost;
         return;
     }
     if (!open_) return;
-    open_->to_ns = due_ns;
+    open_->to_ns = sent_ns;
     close(*open_);
     open_.reset();
 }

@@ -15,8 +15,8 @@
 
 namespace overlab::real {
 
-/// A time without an answer: from when the first lost probe should have left to when the first
-/// answered one after it did. `to_ns` is -1 if none was answered any more.
+/// A time without an answer: from when the first lost probe left to when the first answered one
+/// after it did. `to_ns` is -1 if none was answered any more.
 struct Gap {
     std::int64_t from_ns = 0, to_ns = -1;
     std::uint64_t lost = 0;
@@ -39,6 +39,7 @@ struct FlowTally {
     std::uint32_t mss_bytes = 0;
     std::int64_t first_ns = -1, last_ns = -1;  ///< deliveries
     std::int64_t jitter_ns = 0;
+    std::int64_t worst_late_ns = 0;  ///< that a request left after it was due
     LatencySummary latency;
     std::vector<std::uint64_t> series;
     std::vector<Gap> gaps;        ///< the first Gaps::most of them, in order
@@ -96,7 +97,7 @@ class Gaps {
    public:
     static constexpr std::size_t most = 1000;
 
-    void probe(std::int64_t due_ns, bool lost);
+    void probe(std::int64_t sent_ns, bool lost);
     /// Adds what was found to `tally`; a run of losses that lasted to the end is a gap, too.
     void report(FlowTally& tally) const;
 

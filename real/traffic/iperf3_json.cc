@@ -128,9 +128,8 @@ Result<Iperf3Report> parse_iperf3(std::string_view text) {
     return report;
 }
 
-FlowTally tally_session(const Iperf3Session& given, std::string_view client_text,
+FlowTally tally_session(const Iperf3Session& session, std::string_view client_text,
                         std::string_view server_text) {
-    Iperf3Session session = given;
     FlowTally tally;
     const auto read = [&](std::string_view end, std::string_view text) {
         Result<Iperf3Report> report = parse_iperf3(text);
@@ -143,10 +142,11 @@ FlowTally tally_session(const Iperf3Session& given, std::string_view client_text
     const Iperf3Report receiver = read("server", server_text);
     // The client ends with its test, but before that it must connect: the way back is the exact
     // one.
+    Iperf3Session exact = session;
     if (sender.end_ns > 0) {
-        session.begin_ns = std::max(session.begin_ns, session.end_ns - sender.end_ns);
+        exact.begin_ns = std::max(session.begin_ns, session.end_ns - sender.end_ns);
     }
-    count_arrivals(tally, session, receiver);
+    count_arrivals(tally, exact, receiver);
     tally.retransmits = sender.retransmits;
     tally.mss_bytes = session.udp ? 0 : sender.mss_bytes;
     if (session.udp) count_datagrams(tally, sender, receiver);

@@ -28,7 +28,7 @@ class UdpRequestClient {
 
    private:
     struct Request {
-        std::int64_t due_ns;
+        std::int64_t due_ns, sent_ns;
         bool answered = false;
     };
 
@@ -77,7 +77,7 @@ std::int64_t UdpRequestClient::wake_at_ns() const {
     const std::int64_t now_ns = clock_.now_ns();
     std::int64_t wake = now_ns < task_.span.stop_ns ? task_.span.stop_ns : never;
     if (!back_to_back() && next_due_ns_ < task_.span.stop_ns) wake = std::min(wake, next_due_ns_);
-    if (!open_.empty()) wake = std::min(wake, open_.front().due_ns + task_.answer_timeout.ns);
+    if (!open_.empty()) wake = std::min(wake, open_.front().sent_ns + task_.answer_timeout.ns);
     // Told to stop early: what was due is due no more.
     return std::min(wake, now_ns + 1'000'000'000);
 }
@@ -98,8 +98,10 @@ void UdpRequestClient::send_due() {
 }
 
 void UdpRequestClient::ask(std::int64_t due_ns) {
-    MessageHead{first_open_ + open_.size(), due_ns}.store(request_);
-    open_.push_back({.due_ns = due_ns});
+    const std::int64_t now_ns = clock_.now_ns();
+    MessageHead{first_open_ + open_.size(), now_ns}.store(request_);
+    open_.push_back({.due_ns = due_ns, .sent_ns = now_ns});
+    tally_.worst_late_ns = std::max(tally_.worst_late_ns, now_ns - due_ns);
     ++tally_.sent;
     // One that the kernel would not take gets no answer, and so counts as lost.
     (void)::sendto(socket_.get(), request_.data(), request_.size(), MSG_DONTWAIT,
@@ -134,13 +136,13 @@ void UdpRequestClient::answered(const MessageHead& head) {
 void UdpRequestClient::expire() {
     const std::int64_t now_ns = clock_.now_ns();
     while (!open_.empty() &&
-           (open_.front().answered || open_.front().due_ns + task_.answer_timeout.ns <= now_ns)) {
+           (open_.front().answered || open_.front().sent_ns + task_.answer_timeout.ns <= now_ns)) {
         settle_front(!open_.front().answered);
     }
 }
 
 void UdpRequestClient::settle_front(bool lost) {
-    gaps_.probe(open_.front().due_ns, lost);
+    gaps_.probe(open_.front().sent_ns, lost);
     if (lost) ++tally_.lost;
     open_.pop_front();
     ++first_open_;

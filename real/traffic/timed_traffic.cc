@@ -71,16 +71,15 @@ void TimedTraffic::try_begin() {
         return finish();
     }
     if (setup_.from.address().is_unspecified() || setup_.to.address().is_unspecified()) {
+        waited_ = true;
         return begin_timer_.start(poll_interval, [this] { try_begin(); });
     }
     const Duration late = loop_->now() - Instant{spec_.start.ns};
     span_.start_ns = loop_->now().ns;
-    // A little is the loop's own; a pod that was late is late by more than one poll.
-    if (late >= poll_interval) {
+    if (waited_) {
         warn(fmt::format("started {} ms late: its pods had no addresses before",
                          late.ns / 1'000'000));
     }
-    begun_ = true;
     if (const Result<void> begun = begin(); !begun) {
         warn(begun.error().what);
         abandon();

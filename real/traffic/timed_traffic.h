@@ -64,7 +64,7 @@ class TimedTraffic : public RealTraffic {
     MeterSpan span_;
     TrafficCpu cpu_;
     std::vector<std::string> warnings_;
-    bool begun_ = false, finished_ = false;
+    bool waited_ = false, finished_ = false;
     Timer begin_timer_, end_timer_;
 };
 
