@@ -61,12 +61,12 @@ class CaptureFile {
     std::size_t take(std::int64_t shift_ns) {
         return ring_.take([&](const SeenPacket& packet) {
             const auto kept = static_cast<std::uint32_t>(packet.bytes.size());
-            pcapng::append_packet(buffer_,
-                                  {.time = {std::max<std::int64_t>(0, packet.wall_ns + shift_ns)},
-                                   .direction = packet.outgoing ? pcapng::Direction::outbound
-                                                                : pcapng::Direction::inbound,
-                                   .frame = packet.bytes,
-                                   .original_bytes = std::max(kept, packet.original_bytes)});
+            pcapng::append_packet(
+                buffer_, {.time = {std::max<std::int64_t>(0, packet.wall_ns + shift_ns)},
+                          .direction = packet.outgoing != far_end_ ? pcapng::Direction::outbound
+                                                                   : pcapng::Direction::inbound,
+                          .frame = packet.bytes,
+                          .original_bytes = std::max(kept, packet.original_bytes)});
             if (buffer_.size() >= write_bytes) flush();
         });
     }
@@ -91,7 +91,8 @@ class CaptureFile {
         : ring_(std::move(ring)),
           stream_(std::move(stream)),
           path_(point.file),
-          name_(point.name) {}
+          name_(point.name),
+          far_end_(point.far_end) {}
 
     void flush() {
         stream_.write(reinterpret_cast<const char*>(buffer_.data()),
@@ -103,6 +104,7 @@ class CaptureFile {
     std::ofstream stream_;
     std::filesystem::path path_;
     std::string name_;
+    bool far_end_;
     std::vector<std::uint8_t> buffer_;
 };
 

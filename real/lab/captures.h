@@ -15,6 +15,7 @@ namespace overlab::real {
 
 struct CapturePoint {
     const Netns* netns = nullptr;
+    bool far_end = false;   ///< directions are told as seen from the other end of the link
     std::string interface;  ///< in there
     std::string name;       ///< of the interface in the file
     std::filesystem::path file;

@@ -90,6 +90,9 @@ class KernelLab final : public Lab {
         std::string port;
     };
     [[nodiscard]] const Underlay& underlay() const { return plan_.scenario->underlay; }
+    [[nodiscard]] bool is_host(NodeIndex node) const {
+        return underlay().nodes[node].kind == UnderlayNode::Kind::host;
+    }
     [[nodiscard]] End end_of(LinkId link, bool a) const {
         const UnderlayLink& spec = underlay().links[link];
         return {a ? spec.a : spec.b, plan_.port_names[link][a ? 0 : 1]};
@@ -278,8 +281,14 @@ Result<void> KernelLab::start_captures(const std::filesystem::path& folder, std:
     std::vector<CapturePoint> points;
     for (LinkId link = 0; link < underlay().links.size(); ++link) {
         const std::string& name = underlay().links[link].name;
-        const End end = end_of(link, true);
+        // A host shows its sniffers what it has decrypted as if it had come over the wire
+        // (xfrm_input() hands tunnelled packets back to the device), so the link is watched at the
+        // end that is no host, where there is one.
+        const bool far_end =
+            is_host(underlay().links[link].a) && !is_host(underlay().links[link].b);
+        const End end = end_of(link, !far_end);
         points.push_back({.netns = &nodes_[end.node],
+                          .far_end = far_end,
                           .interface = end.port,
                           .name = name,
                           .file = folder / (name + ".pcapng")});
