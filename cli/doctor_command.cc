@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/doctor_report.h"
 #include "cli/experiment.h"
+#include "cli/report_problems.h"
 #include "cli/terminal.h"
 
 namespace overlab::cli {
@@ -14,9 +15,15 @@ namespace {
 struct DoctorOptions {
     Format format = Format::table;
     bool ask_again = false;
+    bool fetch_kernel = false;
 };
 
 int run_doctor(const DoctorOptions& options) {
+    if (options.fetch_kernel) {
+        const auto fetched = real::fetch_qemu_kernel();
+        if (!fetched) return report_error(fetched.error().what, options.format);
+        if (options.format == Format::table) fmt::print("kernel for QEMU: {}\n\n", *fetched);
+    }
     // A guest that has to be booted first may take a minute.
     if (is_terminal(Stream::error)) {
         fmt::print(stderr, "overlab: looking; guest kernels are booted unless remembered\n");
@@ -48,11 +55,13 @@ void add_doctor_command(CLI::App& app, Environment& environment) {
         "Examples:\n"
         "  overlab doctor\n"
         "  overlab doctor --format json\n\n"
-        "Exit codes: 0 looked, whatever is missing; 2 bad usage.");
+        "Exit codes: 0 looked, whatever is missing; 2 bad usage, or no kernel to download.");
     const auto options = std::make_shared<DoctorOptions>();
     add_format_option(*command, options->format);
     command->add_flag("--ask-again", options->ask_again,
                       "boot guests even where this machine's answer is remembered");
+    command->add_flag("--fetch-kernel", options->fetch_kernel,
+                      "first download the kernel that QEMU boots into ~/.cache/overlab (70 MB)");
     command->callback([options, &environment] { environment.exit_code = run_doctor(*options); });
 }
 

@@ -14,7 +14,6 @@ namespace {
 using real::EngineState;
 using real::Feature;
 using real::FeatureState;
-using real::GuestNeeds;
 
 /// One backend in one world.
 struct Verdict {

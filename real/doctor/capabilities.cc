@@ -102,10 +102,16 @@ Result<void> require(std::string_view backend, Feature feature,
 
 FeatureState missing(Feature feature, std::string_view words) {
     const Description& description = describe(feature);
+    const bool closed =
+        feature == Feature::tun &&
+        (words.contains("Permission denied") || words.contains("not permitted"));  // EACCES, EPERM
+    const std::string_view remedy =
+        closed ? "run as root, or let others in: chmod 0666 /dev/net/tun; or --world vm"
+               : description.remedy;
     return {.feature = feature,
             .available = false,
             .why = fmt::format("{}: {}", description.lacks, words),
-            .remedy = std::string(description.remedy),
+            .remedy = std::string(remedy),
             .note = {}};
 }
 
