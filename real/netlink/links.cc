@@ -144,7 +144,7 @@ Result<void> Links::add_bridge(const std::string& name, std::uint32_t mtu, MacAd
         put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
         put_u8(message, IFLA_BR_MCAST_SNOOPING, 0);
     }
-    Result<void> made = run(fmt::format("link {}", name), batch);
+    const Result<void> made = run(fmt::format("link {}", name), batch);
     // Only an MTU that is set later keeps the bridge from following its ports (br_change_mtu).
     return made ? set_mtu(name, mtu) : made;
 }

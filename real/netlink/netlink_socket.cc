@@ -17,14 +17,14 @@
 namespace overlab::real {
 namespace {
 
-constexpr std::size_t max_message_bytes = 64 * 1024;
+constexpr std::size_t max_message_bytes = 65536;
 /// A system call carries at most so much: beyond 256 messages nothing is gained, and the answers
 /// of one call must fit into the receive buffer even where it may not be enlarged.
 constexpr std::size_t max_chunk_messages = 256;
-constexpr std::size_t max_chunk_bytes = 64 * 1024;
+constexpr std::size_t max_chunk_bytes = 65536;
 constexpr int wanted_buffer_bytes = 8 * 1024 * 1024;
 /// The kernel never fills more than 32 KiB of a dump at once (netlink_recvmsg).
-constexpr std::size_t receive_buffer_bytes = 64 * 1024;
+constexpr std::size_t receive_buffer_bytes = 65536;
 /// Answers are queued before send() returns; no answer at all is a kernel in trouble.
 constexpr timeval answer_limit = {.tv_sec = 10, .tv_usec = 0};
 
@@ -69,7 +69,7 @@ std::string extended_text(const nlmsghdr& message, std::size_t offset) {
         if ((head.nla_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG) {
             const std::string text(begin + offset + NLA_HDRLEN,
                                    std::size_t{head.nla_len} - NLA_HDRLEN);
-            return text.c_str();  // Without the terminating zero.
+            return text.substr(0, text.find('\0'));
         }
         offset += NLA_ALIGN(head.nla_len);
     }
@@ -133,7 +133,7 @@ nlmsghdr* NetlinkBatch::add(std::uint16_t type, std::uint16_t flags,
     offsets_.push_back(end_);
     char* const start = bytes_.data() + end_;
     std::memset(start, 0, NLMSG_HDRLEN + NLMSG_ALIGN(family_header_size));
-    nlmsghdr* const message = reinterpret_cast<nlmsghdr*>(start);
+    auto* const message = reinterpret_cast<nlmsghdr*>(start);
     message->nlmsg_type = type;
     message->nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST);
     message->nlmsg_len = static_cast<std::uint32_t>(NLMSG_HDRLEN + NLMSG_ALIGN(family_header_size));

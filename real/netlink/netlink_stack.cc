@@ -59,7 +59,10 @@ const LinkName* link_under(const Row& row) {
 class NetlinkStack::Impl {
    public:
     Impl(Netns netns, HostFacts facts, UdpTunnel* tunnel, NetlinkStackOptions options)
-        : netns_(std::move(netns)), facts_(std::move(facts)), tunnel_(tunnel), options_(options) {}
+        : netns_(std::move(netns)),
+          facts_(std::move(facts)),
+          tunnel_(tunnel),
+          options_(std::move(options)) {}
 
     [[nodiscard]] Result<void> open();
     [[nodiscard]] const HostFacts& facts() const { return facts_; }
@@ -70,8 +73,8 @@ class NetlinkStack::Impl {
 
    private:
     [[nodiscard]] RowWriter writer(std::vector<Result<void>>& outcomes) {
-        return {route_socket(), *table_,  foreign_, options_.route_protocol,
-                outcomes,       facts_.external_address};
+        return {route_socket(),          *table_,  foreign_,
+                options_.route_protocol, outcomes, facts_.external_address};
     }
     [[nodiscard]] Result<ForwardingState> dump_once();
     [[nodiscard]] Result<void> dump_on_links(const std::vector<KnownLink>& links,
@@ -139,7 +142,7 @@ Result<void> NetlinkStack::Impl::open_wireguard() {
     auto devices = WireguardDevices::open(netns_);
     if (!devices && devices.error().kind == ErrorKind::unsupported) return {};
     if (!devices) return std::unexpected(devices.error());
-    OVERLAB_TRY(WireguardKeyPair keys,
+    OVERLAB_TRY(const WireguardKeyPair keys,
                 WireguardKeyPair::load_or_create(options_.wireguard_key_file));
     facts_.wireguard_public_key = keys.public_key.to_string();
     wireguard_.emplace(std::move(*devices), keys);
@@ -376,7 +379,8 @@ Result<std::unique_ptr<NetlinkStack>> NetlinkStack::open(const Netns& netns, Hos
                                                          UdpTunnel* tunnel,
                                                          NetlinkStackOptions options) {
     OVERLAB_TRY(Netns own, netns.duplicate());
-    auto impl = std::make_unique<Impl>(std::move(own), std::move(facts), tunnel, options);
+    auto impl =
+        std::make_unique<Impl>(std::move(own), std::move(facts), tunnel, std::move(options));
     const Result<void> opened = impl->open();
     if (!opened) return std::unexpected(opened.error());
     return std::unique_ptr<NetlinkStack>(new NetlinkStack(std::move(impl)));
