@@ -22,8 +22,6 @@ extern "C" {  // glibc 2.36 forgot to say so itself.
 
 #include "models/base/check.h"
 
-extern char** environ;
-
 namespace overlab::real {
 namespace {
 
@@ -202,7 +200,7 @@ Process::Process(Process&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       pidfd_(std::move(other.pidfd_)),
       watch_(std::move(other.watch_)),
-      status_(std::move(other.status_)) {
+      status_(other.status_) {
     // A callback would still point at the other one.
     CHECK(!other.notified_);
 }
@@ -214,7 +212,7 @@ Process& Process::operator=(Process&& other) noexcept {
     pid_ = std::exchange(other.pid_, -1);
     pidfd_ = std::move(other.pidfd_);
     watch_ = std::move(other.watch_);
-    status_ = std::move(other.status_);
+    status_ = other.status_;
     return *this;
 }
 

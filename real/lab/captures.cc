@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <string_view>
 
@@ -126,7 +126,7 @@ int capture(std::vector<CaptureFile>& files, int control, std::int64_t shift_ns)
     capture_until_told(files, control, shift_ns);
     for (CaptureFile& file : files) file.detach();
     // The kernel hands over unfinished blocks when they are old enough.
-    const std::int64_t end = EventLoop::monotonic_ns() + milliseconds(3 * PacketRing::retire_ms).ns;
+    const std::int64_t end = EventLoop::monotonic_ns() + 3 * milliseconds(PacketRing::retire_ms).ns;
     while (EventLoop::monotonic_ns() < end) {
         for (CaptureFile& file : files) file.take(shift_ns);
         (void)::poll(nullptr, 0, PacketRing::retire_ms / 2);  // Only waits.

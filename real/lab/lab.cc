@@ -120,24 +120,24 @@ class KernelLab final : public Lab {
 Result<void> KernelLab::make() {
     if (Result<void> made = make_namespaces(); !made) return made;
     std::vector<Links> sockets;
-    for (NodeIndex node = 0; node < nodes_.size(); ++node) {
-        OVERLAB_TRY(Links links, Links::open(nodes_[node]));
+    for (const Netns& netns : nodes_) {
+        OVERLAB_TRY(Links links, Links::open(netns));
         if (Result<void> set = set_defaults(links, true); !set) return set;
         sockets.push_back(std::move(links));
     }
     for (LinkId link = 0; link < underlay().links.size(); ++link) {
-        Result<void> made = make_link(link, sockets);
+        const Result<void> made = make_link(link, sockets);
         if (!made) return named(fmt::format("link {}", underlay().links[link].name), made);
     }
     for (NodeIndex node = 0; node < nodes_.size(); ++node) {
         const UnderlayNode& spec = underlay().nodes[node];
-        Result<void> done = set_up_node(node, sockets[node]);
+        const Result<void> done = set_up_node(node, sockets[node]);
         if (!done) return named(fmt::format("{} {}", kind_name(spec.kind), spec.name), done);
     }
     for (LinkId link = 0; link < underlay().links.size(); ++link) {
         for (const bool a : {true, false}) {
             const End end = end_of(link, a);
-            if (Result<void> settled = settle_line(nodes_[end.node], end.port); !settled)
+            if (const Result<void> settled = settle_line(nodes_[end.node], end.port); !settled)
                 return named(fmt::format("link {}", underlay().links[link].name), settled);
         }
     }

@@ -72,7 +72,7 @@ Result<void> fix_neighbours(Links& links, const LabPlan& plan, const Interface& 
         put_mac(message, NDA_LLADDR, other.mac);
     }
     if (batch.size() == 0) return {};
-    for (Result<void>& done : links.socket().execute(batch)) {
+    for (const Result<void>& done : links.socket().execute(batch)) {
         if (!done) return done;
     }
     return {};

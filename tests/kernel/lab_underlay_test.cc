@@ -156,7 +156,7 @@ TEST_CASE("a link's rate holds, and its queue drops what is too much", "[lab]") 
 
         // A loaded machine may be late for a while; a wrong rate stays wrong.
         std::uint64_t goodput = 0;
-        for (int i = 0; i < 3 && goodput < 90'000'000; ++i)
+        for (int i = 0; i < 6 && goodput < 90'000'000; ++i)
             goodput = tcp_goodput_bps(hosts[0], hosts[1], seconds(1));
 
         INFO((profile == LinkProfile::fast ? "fast" : "faithful"));

@@ -93,6 +93,8 @@ inline real::Fd socket_in(const real::Netns& netns, int type, std::uint16_t port
     const real::NetnsScope scope(netns);
     real::Fd fd(::socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     const sockaddr_in own = socket_address({}, port);
+    const int again = 1;  // connections that have just ended do not hold the port
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0)
         throw std::runtime_error(fmt::format("bind: {}", std::strerror(errno)));
     return fd;
