@@ -80,7 +80,7 @@ int put_in_place(const std::string& staging, const std::string& path) {
 
 }  // namespace
 
-ResultDirectory::ResultDirectory(std::string path, std::string staging,
+ResultDirectory::ResultDirectory(std::string path, StagingFolder staging,
                                  std::vector<std::string> made_parents)
     : path_(std::move(path)),
       staging_(std::move(staging)),
@@ -88,13 +88,17 @@ ResultDirectory::ResultDirectory(std::string path, std::string staging,
 
 ResultDirectory::ResultDirectory(ResultDirectory&& other) noexcept
     : path_(std::move(other.path_)),
-      staging_(std::exchange(other.staging_, {})),
+      staging_(std::move(other.staging_)),
+      committed_(other.committed_),
       made_parents_(std::exchange(other.made_parents_, {})) {}
 
 ResultDirectory::~ResultDirectory() {
-    if (staging_.empty()) return;
-    std::error_code ignored;  // Nothing better can be done about a folder that refuses to go.
-    fs::remove_all(staging_, ignored);
+    if (staging_.path().empty() || committed_) return;
+    // The parents are empty only without it.
+    {
+        const StagingFolder gone = std::move(staging_);
+    }
+    std::error_code ignored;
     // remove() leaves a folder that somebody else has put something into meanwhile.
     for (const std::string& parent : made_parents_) fs::remove(parent, ignored);
 }
@@ -107,17 +111,12 @@ Result<ResultDirectory> ResultDirectory::create(const std::string& path) {
     if (final_path.filename().empty()) final_path = final_path.parent_path();
     if (auto free = check_replaceable(final_path); !free) return std::unexpected(free.error());
     OVERLAB_TRY(auto parents, make_parents(final_path));
-    std::string staging = final_path.string() + ".partial-XXXXXX";
-    if (::mkdtemp(staging.data()) == nullptr) return failed(staging, "cannot be made", errno);
-    fs::permissions(staging,
-                    fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                        fs::perms::others_read | fs::perms::others_exec,
-                    code);
+    OVERLAB_TRY(StagingFolder staging, StagingFolder::create(final_path.string()));
     return ResultDirectory(final_path.string(), std::move(staging), std::move(parents));
 }
 
 Result<std::string> ResultDirectory::make_folder(std::string_view name) const {
-    const fs::path folder = fs::path(staging_) / name;
+    const fs::path folder = fs::path(staging_.path()) / name;
     std::error_code code;
     fs::create_directories(folder, code);
     if (code) return failed(folder.string(), "cannot be made", code.value());
@@ -125,7 +124,7 @@ Result<std::string> ResultDirectory::make_folder(std::string_view name) const {
 }
 
 Result<void> ResultDirectory::write(std::string_view name, std::string_view contents) const {
-    const std::string file = (fs::path(staging_) / name).string();
+    const std::string file = (fs::path(staging_.path()) / name).string();
     errno = 0;
     std::ofstream out(file, std::ios::binary | std::ios::trunc);
     out.write(contents.data(), static_cast<std::streamsize>(contents.size()));
@@ -137,15 +136,15 @@ Result<void> ResultDirectory::write(std::string_view name, std::string_view cont
 }
 
 Result<void> ResultDirectory::commit() {
-    CHECK(!staging_.empty());
+    CHECK(!committed_);
     // Again: somebody may have put something else there while the runs took their time.
     if (auto free = check_replaceable(path_); !free) return free;
-    if (const int code = put_in_place(staging_, path_); code != 0)
+    if (const int code = put_in_place(staging_.path(), path_); code != 0)
         return failed(path_, "cannot be put in place", code);
+    committed_ = true;
     std::error_code
         ignored;  // The new result is in place; an old one that will not go is only untidy.
-    fs::remove_all(staging_, ignored);
-    staging_.clear();
+    fs::remove_all(staging_.path(), ignored);
     return {};
 }
 

@@ -2,7 +2,8 @@
 //
 // Files are written into a temporary folder beside the final one; commit() puts it in place in one
 // step and then removes the result that was there before. A crash, a full disk or Ctrl-C leaves the
-// old result as it was. A folder that holds something else than a result is never replaced.
+// old result as it was; what a killed overlab left beside it goes with the next result for the same
+// place. A folder that holds something else than a result is never replaced.
 #pragma once
 
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "models/base/error.h"
+#include "results/staging_folder.h"
 
 namespace overlab {
 
@@ -40,10 +42,11 @@ class ResultDirectory {
     [[nodiscard]] const std::string& path() const { return path_; }
 
    private:
-    ResultDirectory(std::string path, std::string staging, std::vector<std::string> made_parents);
+    ResultDirectory(std::string path, StagingFolder staging, std::vector<std::string> made_parents);
 
     std::string path_;
-    std::string staging_;                    ///< empty once committed or moved from
+    StagingFolder staging_;
+    bool committed_ = false;
     std::vector<std::string> made_parents_;  ///< innermost first
 };
 

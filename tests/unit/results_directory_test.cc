@@ -1,5 +1,9 @@
 #include "results/directory.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -102,6 +106,30 @@ TEST_CASE("An abandoned run leaves the old result as it was") {
 
     REQUIRE(contents(scratch / "out/result.json") == "old");
     REQUIRE(scratch.entries() == 1);
+}
+
+TEST_CASE(
+    "What a killed run left goes with the next result for its place, the living one's stays") {
+    const Scratch scratch;
+    write_result(scratch / "out", "old");
+    const pid_t killed = ::fork();
+    if (killed == 0) {
+        const auto directory = ResultDirectory::create(scratch / "out");
+        if (!directory->write("result.json", "half")) ::_exit(1);
+        ::kill(::getpid(), SIGKILL);
+    }
+    REQUIRE(::waitpid(killed, nullptr, 0) == killed);
+    REQUIRE(scratch.entries() == 2);
+
+    auto living = ResultDirectory::create(scratch / "out");
+    REQUIRE(scratch.entries() == 2);
+    write_result(scratch / "out", "new");
+    write_result(scratch / "outer", "of another place");
+
+    REQUIRE(living->write("result.json", "newest"));
+    REQUIRE(living->commit());
+    REQUIRE(contents(scratch / "out/result.json") == "newest");
+    REQUIRE(scratch.entries() == 2);
 }
 
 TEST_CASE("What is not a result is never replaced") {
