@@ -73,7 +73,7 @@ void count_arrivals(FlowTally& tally, const Iperf3Session& session, const Iperf3
         if (part.bytes == 0) return;
         // What is told past the flow's end arrived before it: the report itself takes a moment.
         part.to_ns = std::min(part.to_ns, session.span.stop_ns);
-        part.from_ns = std::min(part.from_ns, part.to_ns);
+        part.from_ns = std::min(part.from_ns, part.to_ns - 1);
         if (tally.first_ns < 0) tally.first_ns = part.from_ns;
         tally.last_ns = part.to_ns;
         spread(tally, session.span, part);

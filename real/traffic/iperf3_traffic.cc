@@ -75,7 +75,7 @@ class Iperf3Traffic final : public TimedTraffic {
     /// waiting: no client runs; testing: one does; reporting: the server prints; over: no more.
     enum class Phase : std::uint8_t { waiting, testing, reporting, reading, over };
     Phase phase_ = Phase::waiting;
-    bool cubic_ = true, begun_ = false, stopping_ = false;
+    bool cubic_ = true, large_buffer_ = true, begun_ = false, stopping_ = false;
     std::uint32_t payload_bytes_ = 0;
     Instant client_started_, client_ended_;
     Duration back_off_ = first_back_off, connect_limit_ = first_connect_limit;
@@ -147,6 +147,8 @@ std::vector<std::string> Iperf3Traffic::client_arguments() {
         // Ten times finer than iperf3's own timer: evenly, as the simulator sends.
         add({"-u", "-b", fmt::to_string(spec().rate_bps), "-l", fmt::to_string(payload_bytes_),
              "--pacing-timer", "100"});
+        // A receiver that waits for a processor shall not look like a network that drops.
+        if (large_buffer_) add({"-w", "2M"});
     } else {
         add({"-P", fmt::to_string(std::clamp(spec().streams, 1U, most_streams))});
         if (cubic_) add({"-C", "cubic"});
@@ -244,6 +246,8 @@ void Iperf3Traffic::failed_to_connect(const std::string& why) {
         cubic_ = false;
         warn(fmt::format("iperf3: {}; it runs with this kernel's default", why));
     }
+    // Where net.core.rmem_max is small iperf3 refuses: then its default has to do.
+    if (why.contains("buffer size")) large_buffer_ = false;
     // A server that waits for a client that is gone would wait for minutes.
     if (why.contains("busy") && server_ != nullptr) server_->signal(SIGKILL);
     connect_limit_ = std::min(connect_limit_ * 2, longest_connect_limit);

@@ -208,12 +208,12 @@ std::pair<Duration, Duration> Bursts::next() {
 }
 
 FlowTally run_datagram_sender(const DatagramTask& task, int control) {
-    prepare_to_measure();
+    prepare_to_send();
     return DatagramSender(task, control).run();
 }
 
 FlowTally run_datagram_receiver(const DatagramTask& task, int control) {
-    prepare_to_measure();
+    prepare_to_send();
     return DatagramReceiver(task, control).run();
 }
 

@@ -74,8 +74,10 @@ void RunClock::wait(std::span<pollfd> fds, std::int64_t until_ns) const {
     } while (now_ns() < until_ns);
 }
 
+void prepare_to_send() { ::prctl(PR_SET_TIMERSLACK, 1); }
+
 void prepare_to_measure() {
-    ::prctl(PR_SET_TIMERSLACK, 1);
+    prepare_to_send();
     // Without the right to it we stay where we are.
     (void)::setpriority(PRIO_PROCESS, 0, -15);
 }

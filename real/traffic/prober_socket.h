@@ -34,8 +34,11 @@ class RunClock {
     std::int64_t epoch_ns_;
 };
 
-/// Once at a program's begin: timers to the nanosecond, and before other programs where that is
-/// allowed, so that a busy machine does not show up as a slow network.
+/// Once at a program's begin: timers to the nanosecond.
+void prepare_to_send();
+/// The same, and before other programs where that is allowed, so that a busy machine does not show
+/// up as a slow network. Only for programs that need little of it: what makes bulk traffic would
+/// starve the data plane that it measures.
 void prepare_to_measure();
 
 [[nodiscard]] sockaddr_in socket_address(Ipv4Address address, std::uint16_t port);

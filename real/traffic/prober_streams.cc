@@ -329,7 +329,7 @@ FlowTally run_transfer_client(const TransferTask& task, int control) {
 
 FlowTally run_stream_server(const StreamServerTask& task, int control) {
     CHECK((task.request_bytes > 0) == (task.response_bytes > 0));
-    prepare_to_measure();
+    if (task.response_bytes > 0) prepare_to_measure();
     return StreamServer(task, control).run();
 }
 

@@ -121,6 +121,18 @@ TEST_CASE("what arrived after the last interval counts until the session's end",
     CHECK(tally.early_bytes == 400);
 }
 
+TEST_CASE("what is told past the flow's stop arrived before it", "[iperf3]") {
+    const std::string server =
+        R"({"start": {}, "intervals": [{"sum": {"start": 0, "end": 2.0, "bytes": 400}},
+                                       {"sum": {"start": 2.0, "end": 2.1, "bytes": 7}}]})";
+
+    const FlowTally tally =
+        tally_session(session_until(3'100'000'000, false), R"({"start": {}})", server);
+
+    CHECK(tally.series.size() == 30);
+    CHECK(sum(tally.series) == 407);
+}
+
 TEST_CASE("a udp session's tally has the receiver's losses", "[iperf3]") {
     const FlowTally tally = tally_session(session_until(1'760'000'000, true), sample("udp_client"),
                                           sample("udp_server"));
