@@ -21,6 +21,6 @@ struct WireguardData {
 [[nodiscard]] std::string to_json(const WireguardData& data);
 /// Errors: invalid_argument (no JSON object, no PublicKey, no key, the zero key, a port out of
 /// range). Unknown fields are ignored.
-[[nodiscard]] Result<WireguardData> parse_wireguard_data(std::string_view json);
+[[nodiscard]] Result<WireguardData> parse_wireguard_data(std::string_view text);
 
 }  // namespace overlab

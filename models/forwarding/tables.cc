@@ -391,7 +391,7 @@ std::optional<TunnelPeerRow> ForwardingTables::tunnel_peer_row(LinkIndex link,
 const WireguardPeerRow* ForwardingTables::wireguard_peer(LinkIndex link, Ipv4Address inner) const {
     const WireguardPeerRow* best = nullptr;
     for (const Row& row : wireguard_peers_.rows()) {
-        const WireguardPeerRow& peer = std::get<WireguardPeerRow>(row);
+        const auto& peer = std::get<WireguardPeerRow>(row);
         if (peer.link != links_[link].name || !peer.allowed.contains(inner)) continue;
         if (best == nullptr || peer.allowed.length > best->allowed.length) best = &peer;
     }

@@ -106,10 +106,10 @@ std::optional<Ipv4Prefix> read_allowed(const nlattr* attribute) {
     return Ipv4Prefix::of(address, length);
 }
 
-/// Peers with a prefix; `found` keeps those that came without one in an earlier message apart.
+/// Puts the peers of a device together from its messages.
 struct PeerReader {
     PeerMap found;
-    std::map<WireguardKey, bool> has_prefix;
+    std::map<WireguardKey, bool> has_prefix;  ///< an IPv4 one, which `allowed` then is
 
     /// A peer with many prefixes comes in pieces, all but the first with its key and prefixes only.
     void read(const nlattr* attribute) {
@@ -147,6 +147,23 @@ struct PeerReader {
         }
     }
 };
+
+/// One attribute of a device.
+void read_field(const nlattr* field, WireguardDevice& device, PeerReader& peers) {
+    switch (mnl_attr_get_type(field)) {
+        case WGDEVICE_A_PUBLIC_KEY:
+            device.public_key = read_key(field);
+            break;
+        case WGDEVICE_A_LISTEN_PORT:
+            device.port = mnl_attr_get_u16(field);
+            break;
+        case WGDEVICE_A_PEERS:
+            for_each_in(field, [&](const nlattr* peer) { peers.read(peer); });
+            break;
+        default:
+            break;
+    }
+}
 
 void put_peer(nlmsghdr* message, const RowChange& change, const WireguardPeerRow& row) {
     const Nest list(message, WGDEVICE_A_PEERS);
@@ -242,21 +259,7 @@ Result<WireguardDevice> WireguardDevices::read(const LinkName& name) {
     WireguardDevice device;
     PeerReader peers;
     const Result<void> asked = socket_.query(batch, [&](const nlmsghdr& message) {
-        for_each_of(message, [&](const nlattr* each) {
-            switch (mnl_attr_get_type(each)) {
-                case WGDEVICE_A_PUBLIC_KEY:
-                    device.public_key = read_key(each);
-                    break;
-                case WGDEVICE_A_LISTEN_PORT:
-                    device.port = mnl_attr_get_u16(each);
-                    break;
-                case WGDEVICE_A_PEERS:
-                    for_each_in(each, [&](const nlattr* peer) { peers.read(peer); });
-                    break;
-                default:
-                    break;
-            }
-        });
+        for_each_of(message, [&](const nlattr* each) { read_field(each, device, peers); });
     });
     if (!asked) return std::unexpected(asked.error());
     for (auto& [key, row] : peers.found) {
