@@ -25,7 +25,8 @@ Result<void> HostAgent::assemble(const AgentOptions& options) {
     leases_ = std::make_unique<KvLeaseStore>(loop_, *kv_, decoder_, options.leases);
     if (options.with_ike) {
         OVERLAB_TRY(charon_, Charon::start({.netns = nullptr, .folder = options.folder}));
-        ike_ = std::make_unique<StrongswanDaemon>(charon_->socket());
+        strongswan_ = std::make_unique<StrongswanDaemon>(charon_->socket());
+        ike_ = std::make_unique<IkeWatchdog>(loop_, *strongswan_);
     }
     NodeObserver& observer = *this;
     node_ =

@@ -15,6 +15,7 @@
 #include "real/agent/agent_message.h"
 #include "real/base/event_loop.h"
 #include "real/ike/charon.h"
+#include "real/ike/ike_watchdog.h"
 #include "real/ike/strongswan_daemon.h"
 #include "real/netlink/netlink_stack.h"
 #include "real/store/etcd_kv_store.h"
@@ -65,7 +66,8 @@ class HostAgent final : private NodeObserver {
     std::unique_ptr<EtcdKvStore> kv_;
     std::unique_ptr<KvLeaseStore> leases_;
     std::optional<Charon> charon_;
-    std::unique_ptr<StrongswanDaemon> ike_;
+    std::unique_ptr<StrongswanDaemon> strongswan_;
+    std::unique_ptr<IkeWatchdog> ike_;
     std::unique_ptr<OverlayNode> node_;
     std::optional<Instant> lease_acquired_;
     Instant last_change_;

@@ -73,6 +73,7 @@ class KernelWorld {
     [[nodiscard]] Result<void> start_agent(Agent& agent);
     [[nodiscard]] Result<void> await_ready();
     [[nodiscard]] AgentOptions agent_options(NodeIndex host) const;
+    void warm_up() const;
     void add_traffic();
     void schedule_boots();
     void settle();
