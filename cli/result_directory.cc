@@ -1,4 +1,4 @@
-#include "results/directory.h"
+#include "cli/result_directory.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 
 #include "models/base/check.h"
 
-namespace overlab {
+namespace overlab::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -148,4 +148,4 @@ Result<void> ResultDirectory::commit() {
     return {};
 }
 
-}  // namespace overlab
+}  // namespace overlab::cli

@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "models/base/error.h"
+#include "real/base/fd.h"
 
-namespace overlab {
+namespace overlab::cli {
 
 class StagingFolder {
    public:
@@ -16,7 +17,7 @@ class StagingFolder {
     [[nodiscard]] static Result<StagingFolder> create(const std::string& final_path);
 
     StagingFolder(StagingFolder&& other) noexcept
-        : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
+        : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
     StagingFolder& operator=(StagingFolder&&) = delete;
     /// Removes whatever is at the path.
     ~StagingFolder();
@@ -25,10 +26,11 @@ class StagingFolder {
     [[nodiscard]] const std::string& path() const { return path_; }
 
    private:
-    StagingFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+    StagingFolder(std::string path, real::Fd lock)
+        : path_(std::move(path)), lock_(std::move(lock)) {}
 
     std::string path_;
-    int lock_;  ///< a descriptor of the folder, which holds its lock
+    real::Fd lock_;  ///< of the folder
 };
 
-}  // namespace overlab
+}  // namespace overlab::cli

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/staging_folder.h"
 #include "models/base/error.h"
-#include "results/staging_folder.h"
 
-namespace overlab {
+namespace overlab::cli {
 
 class ResultDirectory {
    public:
@@ -50,4 +50,4 @@ class ResultDirectory {
     std::vector<std::string> made_parents_;  ///< innermost first
 };
 
-}  // namespace overlab
+}  // namespace overlab::cli

@@ -1,4 +1,4 @@
-#include "results/directory.h"
+#include "cli/result_directory.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 #include "tests/support/catch.h"
 
 using overlab::ErrorKind;
-using overlab::ResultDirectory;
+using overlab::cli::ResultDirectory;
 namespace fs = std::filesystem;
 
 namespace {
