@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <optional>
 #include <utility>
@@ -42,6 +43,13 @@ Result<void> raise_descriptor_limit(std::size_t namespaces) {
     return {};
 }
 
+/// Of the timers that queues use.
+Duration timer_resolution() {
+    timespec resolution{};
+    CHECK(::clock_getres(CLOCK_MONOTONIC, &resolution) == 0);
+    return seconds(resolution.tv_sec) + nanoseconds(resolution.tv_nsec);
+}
+
 Result<void> named(const std::string& object, Result<void> outcome) {
     if (!outcome) outcome.error().what = fmt::format("{}: {}", object, outcome.error().what);
     return outcome;
@@ -64,6 +72,8 @@ class KernelLab final : public Lab {
     KernelLab(LabPlan plan, const LabOptions& options)
         : plan_(std::move(plan)),
           options_(options),
+          limits_{.shape_below_bps = options.shape_below_bps,
+                  .timer_resolution = timer_resolution()},
           link_up_(plan_.scenario->underlay.links.size(), true),
           drops_before_(2 * link_up_.size()) {}
 
@@ -106,6 +116,7 @@ class KernelLab final : public Lab {
 
     LabPlan plan_;
     LabOptions options_;
+    ShapeLimits limits_;
     std::vector<Netns> nodes_, pods_;
     std::map<NodeIndex, HostPods> host_pods_;
     std::vector<std::size_t> place_on_host_;  ///< by pod
@@ -207,7 +218,7 @@ Result<void> KernelLab::set_up_node(NodeIndex node, Links& links) {
 
 Result<void> KernelLab::shape_end(LinkId link, bool a, Links& links) {
     const UnderlayLink& spec = underlay().links[link];
-    LinkShape shape = shape_of(spec, options_.shape_below_bps);
+    LinkShape shape = shape_of(spec, limits_);
     if (shape.is_plain()) return {};
     const End end = end_of(link, a);
     shape.seed =
@@ -224,7 +235,7 @@ Result<void> KernelLab::shape_end(LinkId link, bool a, Links& links) {
 
 void KernelLab::collect_warnings() {
     warnings_ = topology_warnings(plan_);
-    for (std::string& line : shape_warnings(underlay().links, options_.shape_below_bps))
+    for (std::string& line : shape_warnings(underlay().links, limits_))
         warnings_.push_back(std::move(line));
     if (options_.profile == LinkProfile::fast) {
         warnings_.emplace_back(

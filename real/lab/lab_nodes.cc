@@ -56,6 +56,51 @@ Result<void> set_where_known(Links& links, std::string_view key, std::string_vie
     return done;
 }
 
+/// MACs of hosts and routers that tree links lead to from `link` on, away from `from`.
+void collect_macs(const LabPlan& plan, NodeIndex from, LinkId link, std::vector<MacAddress>& macs) {
+    std::vector<std::pair<NodeIndex, LinkId>> ahead{{from, link}};
+    while (!ahead.empty()) {
+        const auto [behind, way] = ahead.back();
+        ahead.pop_back();
+        const UnderlayLink& spec = plan.scenario->underlay.links[way];
+        const NodeIndex at = spec.a == behind ? spec.b : spec.a;
+        if (const Interface* const interface = plan.graph.interface_of(at, way)) {
+            macs.push_back(interface->mac);
+            continue;
+        }
+        for (const Port& port : plan.graph.ports(at)) {
+            if (port.link != way && plan.in_tree[port.link]) ahead.emplace_back(at, port.link);
+        }
+    }
+}
+
+/// The switch knows where everybody is, as the sim's do: nothing is flooded but broadcasts. (With
+/// learning alone, one host's first packets to a hundred others would be ten thousand copies.)
+Result<void> fix_stations(Links& links, const LabPlan& plan, NodeIndex node) {
+    NetlinkBatch batch;
+    for (const Port& port : plan.graph.ports(node)) {
+        if (!plan.in_tree[port.link]) continue;
+        OVERLAB_TRY(const std::uint32_t index, links.index_of(plan.port_of(node, port.link)));
+        std::vector<MacAddress> macs;
+        collect_macs(plan, node, port.link, macs);
+        for (const MacAddress mac : macs) {
+            nlmsghdr* const message =
+                batch.add(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(ndmsg));
+            auto& header = NetlinkBatch::family_header<ndmsg>(message);
+            header.ndm_family = AF_BRIDGE;
+            header.ndm_ifindex = static_cast<int>(index);
+            header.ndm_flags = NTF_MASTER;
+            header.ndm_state = NUD_NOARP;  // stays there, and does not age
+            put_mac(message, NDA_LLADDR, mac);
+        }
+    }
+    if (batch.size() == 0) return {};
+    for (const Result<void>& done : links.socket().execute(batch)) {
+        if (!done) return done;
+    }
+    return {};
+}
+
 /// Everybody on the segment, so that nobody need ask.
 Result<void> fix_neighbours(Links& links, const LabPlan& plan, const Interface& own) {
     OVERLAB_TRY(const std::uint32_t index, links.index_of(plan.port_of(own.node, own.link)));
@@ -170,19 +215,6 @@ Result<void> set_up_host(Links& links, const LabPlan& plan, NodeIndex host) {
 Result<void> set_up_switch(Links& links, const LabPlan& plan, NodeIndex node) {
     const std::string bridge(switch_bridge);
     if (Result<void> added = links.add_bridge(bridge); !added) return added;
-    OVERLAB_TRY(const std::uint32_t index, links.index_of(bridge));
-    NetlinkBatch batch;
-    {
-        // The sim's switches never forget where a host is. (0 would mean: never learn.)
-        nlmsghdr* const message = batch.add(RTM_NEWLINK, 0, sizeof(ifinfomsg));
-        NetlinkBatch::family_header<ifinfomsg>(message).ifi_index = static_cast<int>(index);
-        const Nest info(message, IFLA_LINKINFO);
-        put_text(message, IFLA_INFO_KIND, "bridge");
-        const Nest data(message, IFLA_INFO_DATA);
-        constexpr std::uint32_t a_million_seconds = 100'000'000;  // in clock ticks
-        put_u32(message, IFLA_BR_AGEING_TIME, a_million_seconds);
-    }
-    if (Result<void> done = links.socket().execute_one(batch); !done) return done;
     for (const Port& port : plan.graph.ports(node)) {
         const std::string& name = plan.port_of(node, port.link);
         // A port outside of the tree is up, so that its peer sees a line, but belongs to no bridge.
@@ -191,6 +223,7 @@ Result<void> set_up_switch(Links& links, const LabPlan& plan, NodeIndex node) {
         }
         if (Result<void> up = links.set_up(name, true); !up) return up;
     }
+    if (Result<void> done = fix_stations(links, plan, node); !done) return done;
     return links.set_up(bridge, true);
 }
 

@@ -8,19 +8,25 @@ namespace overlab::real {
 namespace {
 
 constexpr std::uint32_t ethernet_header_bytes = 14;
-/// Tokens for a millisecond: the bucket's timer may be that late on a busy machine before the rate
-/// suffers.
-constexpr std::uint64_t bursts_per_second = 1000;
+/// Tokens for so long: the bucket's timer may be that late on a busy machine, and twice a tick
+/// where timers have ticks, before the rate suffers.
+constexpr Duration burst_length = milliseconds(1);
+constexpr std::int64_t burst_ticks = 2;
+/// Timers coarser than this show in what is measured.
+constexpr Duration fine_timer = microseconds(100);
 constexpr std::uint64_t least_burst_frames = 2;
-constexpr std::uint64_t largest_burst_bytes = 1 << 20;
+constexpr std::uint64_t largest_burst_bytes = 4 << 20;
 
 /// Room for everything that can be under way at once, and more: drops are the queue's business.
 constexpr std::uint64_t least_delay_line_packets = 10'000, largest_delay_line_packets = 1'000'000;
 
-std::uint32_t burst_bytes(const UnderlayLink& link) {
+std::uint32_t burst_bytes(const UnderlayLink& link, Duration timer_resolution) {
     const std::uint64_t frame = link.mtu + ethernet_header_bytes + wire_overhead_bytes;
-    return static_cast<std::uint32_t>(std::clamp(link.rate_bps / 8 / bursts_per_second,
-                                                 least_burst_frames * frame, largest_burst_bytes));
+    const Duration length = std::max(burst_length, timer_resolution * burst_ticks);
+    const std::uint64_t bytes =
+        link.rate_bps / 8 * (static_cast<std::uint64_t>(length.ns) / 1000) / 1'000'000;
+    return static_cast<std::uint32_t>(
+        std::clamp(bytes, least_burst_frames * frame, largest_burst_bytes));
 }
 
 std::uint32_t delay_line_packets(const UnderlayLink& link) {
@@ -38,12 +44,12 @@ std::string rate_text(std::uint64_t bps) {
 
 }  // namespace
 
-LinkShape shape_of(const UnderlayLink& link, std::uint64_t shape_below_bps) {
+LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits) {
     LinkShape shape;
-    if (link.rate_bps < shape_below_bps) {
+    if (link.rate_bps < limits.shape_below_bps) {
         shape.rate_bps = link.rate_bps;
         shape.queue_bytes = link.queue_bytes;
-        shape.burst_bytes = burst_bytes(link);
+        shape.burst_bytes = burst_bytes(link, limits.timer_resolution);
     }
     if (link.delay >= least_modelled_delay) shape.delay = link.delay;
     shape.loss_ppb = link.loss_ppb;
@@ -52,21 +58,28 @@ LinkShape shape_of(const UnderlayLink& link, std::uint64_t shape_below_bps) {
 }
 
 std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,
-                                        std::uint64_t shape_below_bps) {
+                                        const ShapeLimits& limits) {
     std::vector<std::string> warnings;
     const auto fast = std::ranges::count_if(
-        links, [&](const UnderlayLink& link) { return link.rate_bps >= shape_below_bps; });
+        links, [&](const UnderlayLink& link) { return link.rate_bps >= limits.shape_below_bps; });
     if (fast > 0) {
         warnings.push_back(fmt::format(
             "{} of {} links are not limited in the kernel world, because their rate is {} or more: "
             "this machine is the limit, not the line",
-            fast, links.size(), rate_text(shape_below_bps)));
+            fast, links.size(), rate_text(limits.shape_below_bps)));
     }
     const bool near = std::ranges::any_of(links, [](const UnderlayLink& link) {
         return link.delay.ns > 0 && link.delay < least_modelled_delay;
     });
     if (near)
         warnings.emplace_back("link delays under 100 us are not modelled in the kernel world");
+    const bool shaped = std::ranges::any_of(
+        links, [&](const UnderlayLink& link) { return !shape_of(link, limits).is_plain(); });
+    if (shaped && limits.timer_resolution > fine_timer) {
+        warnings.push_back(fmt::format(
+            "this kernel's timers tick every {} ms: link rates and delays are that coarse",
+            limits.timer_resolution.ns / 1'000'000));
+    }
     return warnings;
 }
 

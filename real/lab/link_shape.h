@@ -33,12 +33,17 @@ struct LinkShape {
 /// A veth crossing and two wake-ups cost about as much: netem would add more than it models.
 inline constexpr Duration least_modelled_delay = microseconds(100);
 
-/// `shape_below_bps`: as LabOptions has it.
-[[nodiscard]] LinkShape shape_of(const UnderlayLink& link, std::uint64_t shape_below_bps);
+struct ShapeLimits {
+    std::uint64_t shape_below_bps = 0;  ///< as LabOptions has it
+    /// A kernel without high-resolution timers (User-mode Linux) wakes a queue at ticks only.
+    Duration timer_resolution = nanoseconds(1);
+};
+
+[[nodiscard]] LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits);
 
 /// One line for every kind of thing that shapes leave out.
 [[nodiscard]] std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,
-                                                      std::uint64_t shape_below_bps);
+                                                      const ShapeLimits& limits);
 
 /// `delay 20 ms and loss 0.1 %`: what asks for netem.
 [[nodiscard]] std::string netem_wishes(const LinkShape& shape);
