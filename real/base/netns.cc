@@ -17,7 +17,7 @@ namespace {
 
 Fd open_current() { return Fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
 
-std::unexpected<Error> no_namespace(const char* call) {
+Result<Netns> no_namespace(const char* call) {
     const int code = errno;
     if (code == EPERM) {
         return fail(ErrorKind::unsupported,
@@ -47,10 +47,10 @@ Result<Netns> Netns::current() {
 
 Result<Netns> Netns::create() {
     OVERLAB_TRY(const Netns home, current());
-    const NetnsScope scope(home);  // Brings the thread back, whatever happens below.
     if (::unshare(CLONE_NEWNET) != 0) return no_namespace("unshare(CLONE_NEWNET)");
-    if (!raise_loopback()) return no_namespace("interface lo");
-    return current();
+    auto made = raise_loopback() ? current() : no_namespace("interface lo");
+    CHECK(::setns(home.fd(), CLONE_NEWNET) == 0);
+    return made;
 }
 
 Result<Netns> Netns::duplicate() const {

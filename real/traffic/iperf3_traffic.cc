@@ -27,6 +27,8 @@ constexpr Duration first_back_off = milliseconds(50), longest_back_off = millise
 constexpr Duration first_connect_limit = milliseconds(500), longest_connect_limit = seconds(2);
 /// After the client's end its server reads the last of it and prints; then it is told to.
 constexpr Duration server_patience = milliseconds(500);
+/// Against drops by a receiver that waits for a processor.
+constexpr std::int64_t large_buffer_bytes = 2 << 20;
 constexpr unsigned most_streams = 128;            // iperf3's own bound
 constexpr std::int64_t most_intervals = 50'000;   // of all streams: bounds a report's size
 constexpr std::uintmax_t small_report = 1 << 16;  // one without intervals is much smaller
@@ -34,6 +36,15 @@ constexpr std::uintmax_t small_report = 1 << 16;  // one without intervals is mu
 std::string text_of(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// iperf3 refuses to run where it does not get the buffer it was told to ask for.
+bool large_buffer_allowed() {
+    std::int64_t receive = 0;
+    std::int64_t send = 0;
+    std::ifstream("/proc/sys/net/core/rmem_max") >> receive;
+    std::ifstream("/proc/sys/net/core/wmem_max") >> send;
+    return std::min(receive, send) >= large_buffer_bytes;
 }
 
 class Iperf3Traffic final : public TimedTraffic {
@@ -75,7 +86,7 @@ class Iperf3Traffic final : public TimedTraffic {
     /// waiting: no client runs; testing: one does; reporting: the server prints; over: no more.
     enum class Phase : std::uint8_t { waiting, testing, reporting, reading, over };
     Phase phase_ = Phase::waiting;
-    bool cubic_ = true, large_buffer_ = true, begun_ = false, stopping_ = false;
+    bool cubic_ = true, large_buffer_ = large_buffer_allowed(), begun_ = false, stopping_ = false;
     std::uint32_t payload_bytes_ = 0;
     Instant client_started_, client_ended_;
     Duration back_off_ = first_back_off, connect_limit_ = first_connect_limit;
@@ -148,7 +159,7 @@ std::vector<std::string> Iperf3Traffic::client_arguments() {
         add({"-u", "-b", fmt::to_string(spec().rate_bps), "-l", fmt::to_string(payload_bytes_),
              "--pacing-timer", "100"});
         // A receiver that waits for a processor shall not look like a network that drops.
-        if (large_buffer_) add({"-w", "2M"});
+        if (large_buffer_) add({"-w", fmt::to_string(large_buffer_bytes)});
     } else {
         add({"-P", fmt::to_string(std::clamp(spec().streams, 1U, most_streams))});
         if (cubic_) add({"-C", "cubic"});

@@ -43,6 +43,36 @@ UdpTunnelOptions tunnel_options(const KernelOptions& kernel) {
             .queues = kernel.udp_queues};
 }
 
+/// The programs that this scenario runs beside its backend's, and what for.
+std::vector<std::pair<Feature, std::string>> wanted_programs(const Scenario& scenario) {
+    std::vector<std::pair<Feature, std::string>> wanted;
+    for (const TrafficSpec& traffic : scenario.traffic) {
+        using Kind = TrafficSpec::Kind;
+        if (traffic.kind != Kind::tcp && traffic.kind != Kind::udp) continue;
+        wanted.emplace_back(Feature::iperf3, "traffic " + traffic.name);
+        break;
+    }
+    if (scenario.store.kind == StoreSpec::Kind::etcd)
+        wanted.emplace_back(Feature::etcd, "store kind etcd");
+    return wanted;
+}
+
+/// Before anything is built: what is missing is said in one line, and no flow is measured as zero
+/// because its program is not there.
+Result<void> check_machine(const Scenario& scenario) {
+    const std::vector<FeatureState> features = probe_features();
+    auto able = can_run(backend_name(scenario.network.backend), features);
+    if (!able) return able;
+    for (const auto& [program, purpose] : wanted_programs(scenario)) {
+        const auto state = std::ranges::find(features, program, &FeatureState::feature);
+        CHECK(state != features.end());
+        if (state->available) continue;
+        return fail(ErrorKind::unsupported,
+                    fmt::format("{}: {}; {}", purpose, state->why, state->remedy));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KernelWorld>> KernelWorld::build(const Scenario& scenario,
@@ -66,8 +96,7 @@ KernelWorld::~KernelWorld() {
 }
 
 Result<void> KernelWorld::assemble() {
-    const std::string_view backend = backend_name(scenario_->network.backend);
-    if (auto able = can_run(backend, probe_features()); !able) return able;
+    if (auto able = check_machine(*scenario_); !able) return able;
     OVERLAB_TRY(lab_, Lab::build(*scenario_, lab_options(options_)));
     const NodeIndex store_host = scenario_->store.host;
     if (auto made = make_folder(folder_ / "store"); !made) return made;
@@ -94,6 +123,7 @@ AgentOptions KernelWorld::agent_options(NodeIndex host) const {
     agent.tunnel = tunnel_options(options_.kernel);
     agent.with_ike = std::holds_alternative<IpsecConfig>(scenario_->network.backend);
     agent.folder = folder_ / ("agent-" + name);
+    agent.netlink.wireguard_key_file = agent.folder / "wgkey";
     return agent;
 }
 

@@ -115,13 +115,13 @@ TEST_CASE("The list of fields is complete") {
     const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18,
                  f19] = FlowReport{};
     REQUIRE(field_count<FlowReport>() == 19);
-    const auto& [h1, h2, h3, h4, h5, h6, h7, h8, h9] = HostReport{};
-    REQUIRE(field_count<HostReport>() == 9);
+    const auto& [h1, h2, h3, h4, h5, h6, h7, h8, h9, h10] = HostReport{};
+    REQUIRE(field_count<HostReport>() == 10);
     const auto& [l1, l2, l3, l4, l5, l6, l7, l8, l9] = LinkReport{};
     REQUIRE(field_count<LinkReport>() == 9);
     const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15, r16, r17, r18,
-                 r19, r20, r21] = RunReport{};
-    REQUIRE(field_count<RunReport>() == 21);
+                 r19, r20, r21, r22, r23] = RunReport{};
+    REQUIRE(field_count<RunReport>() == 23);
 }
 
 TEST_CASE("A report that is cut or has a field of another type is an error that names it") {
