@@ -80,14 +80,23 @@ Result<std::optional<real::RunFolder>> place_scratch(std::vector<Job>& jobs,
     return folder;
 }
 
-/// What is to be said if no run came of it at all.
+/// What is to be said if no run came of it at all: each reason once.
 std::optional<std::string> nothing_ran(const std::vector<RunReport>& runs) {
-    std::string all;
+    std::vector<std::pair<std::string, std::string>> reasons;  // and whose they are
     for (const RunReport& run : runs) {
         if (run.unavailable.empty()) return std::nullopt;
-        if (!all.empty()) all += "; ";
-        all += fmt::format("{} ({} world): {}", run.backend, run.world, run.unavailable);
+        const std::string name = fmt::format("{} ({} world)", run.backend, run.world);
+        const auto known = std::ranges::find(reasons, run.unavailable,
+                                             &std::pair<std::string, std::string>::first);
+        if (known == reasons.end()) {
+            reasons.emplace_back(run.unavailable, name);
+        } else if (!known->second.contains(name)) {
+            known->second += ", " + name;
+        }
     }
+    std::string all;
+    for (const auto& [why, whose] : reasons)
+        all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", whose, why);
     return all;
 }
 

@@ -22,9 +22,13 @@ RunReport unavailable_report(const Job& job, const std::string& why) {
     report.backend = backend_name(job.scenario.network.backend);
     report.world = job.world;
     report.seed = job.options.seed;
-    // The job's name, which stands before every error, is known from the report itself.
-    const std::string prefix = job.name + ": ";
-    report.unavailable = why.starts_with(prefix) ? why.substr(prefix.size()) : why;
+    // The job's name, which stands before every error, and the backend's are known from the report
+    // itself.
+    std::string_view rest = why;
+    for (const std::string& prefix : {job.name + ": ", report.backend + ": "}) {
+        if (rest.starts_with(prefix)) rest.remove_prefix(prefix.size());
+    }
+    report.unavailable = rest;
     return report;
 }
 

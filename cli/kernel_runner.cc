@@ -1,13 +1,13 @@
 #include "cli/kernel_runner.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <string>
 
 #include "cli/outcome.h"
 #include "real/base/fd.h"
@@ -15,23 +15,33 @@
 #include "real/world/world.h"
 
 namespace overlab::cli {
+namespace {
+
+std::string text_of(const real::Fd& file) {
+    std::string text;
+    for (std::array<char, 65536> block{};;) {
+        const ssize_t count =
+            ::pread(file.get(), block.data(), block.size(), static_cast<off_t>(text.size()));
+        if (count <= 0) return text;
+        text.append(block.data(), static_cast<std::size_t>(count));
+    }
+}
+
+}  // namespace
 
 Result<RunReport> run_in_kernel(const Scenario& scenario, const RunOptions& options) {
-    const std::filesystem::path path =
-        std::filesystem::path(options.kernel.scratch_dir) / "outcome";
-    const real::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    // In memory: a full disk must not cost the result.
+    const real::Fd file(::memfd_create("outcome", MFD_CLOEXEC));
     if (!file.valid()) {
-        return fail(ErrorKind::unavailable,
-                    fmt::format("{}: {}", path.string(), std::strerror(errno)), errno);
+        return fail(ErrorKind::unavailable, fmt::format("memfd_create: {}", std::strerror(errno)),
+                    errno);
     }
     const auto body = [&] {
         return OutcomeWriter(file.get()).tell(real::run(scenario, options)) ? 0 : 1;
     };
     OVERLAB_TRY(const int code, real::run_in_sandbox(body));
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
     OutcomeReader reader;
-    if (reader.feed(text.str()) && reader.told()) return *reader.told();
+    if (reader.feed(text_of(file)) && reader.told()) return *reader.told();
     return fail(ErrorKind::unavailable,
                 fmt::format("the run ended without a result (exit code {})", code));
 }

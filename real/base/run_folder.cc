@@ -5,9 +5,11 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -17,10 +19,23 @@ namespace {
 
 constexpr const char* lock_name = ".lock";
 
+/// Below this a run would fail somewhere in its middle, in words that do not tell why.
+constexpr std::uint64_t least_free_bytes = 16 << 20;
+
 std::unexpected<Error> os_failure(const std::filesystem::path& path) {
     const int code = errno;
-    return fail(ErrorKind::unavailable, fmt::format("{}: {}", path.string(), std::strerror(code)),
-                code);
+    std::string what = fmt::format("{}: {}", path.string(), std::strerror(code));
+    if (code == ENOSPC || code == EDQUOT)
+        what += "; make room there: runs keep sockets and logs in it";
+    return fail(ErrorKind::unavailable, std::move(what), code);
+}
+
+/// False, with errno, if it is full.
+bool has_room(const std::filesystem::path& folder) {
+    struct statvfs system{};
+    const bool known = ::statvfs(folder.c_str(), &system) == 0 && system.f_blocks != 0;
+    errno = ENOSPC;
+    return !known || system.f_bavail * system.f_frsize >= least_free_bytes;
 }
 
 /// Not for results: only makes names differ among runs that are alive.
@@ -93,6 +108,7 @@ Result<RunFolder> RunFolder::create(const std::filesystem::path& parent) {
     const Fd gate = pass_gate(base);
     if (!gate.valid()) return os_failure(base / "gate");
     sweep(base);
+    if (!has_room(base)) return os_failure(base);
     const std::string id = draw_id();
     const std::filesystem::path path = base / ("run-" + id);
     if (::mkdir(path.c_str(), 0700) != 0) return os_failure(path);
