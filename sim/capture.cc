@@ -51,9 +51,10 @@ void seal(const Frame& packet, const EspKeyRing& keys, std::vector<std::uint8_t>
 }
 
 std::vector<std::uint8_t> wire_form(Frame& packet, const EspKeyRing& keys) {
-    if (!packet.checksums_final) complete_checksums(packet);
+    const bool whole = !is_fragment(packet.outer_ip());  // fragment() has completed the others
+    if (whole) complete_checksums(packet);
     std::vector<std::uint8_t> bytes = plain_bytes(packet);
-    if (is_esp(packet) && !is_fragment(packet.outer_ip())) seal(packet, keys, bytes);
+    if (whole && is_esp(packet)) seal(packet, keys, bytes);
     return bytes;
 }
 

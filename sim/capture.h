@@ -3,9 +3,9 @@
 // would; ESP is encrypted with the run's keys. So the simulation itself moves no payload and
 // computes no checksum that nobody looks at.
 //
-// Left zero on purpose, as Linux does: the outer UDP checksum of VXLAN and of ESP in UDP (RFC 6935,
-// RFC 3948). Left out: an ESP packet that a router has fragmented is shown with its payload in
-// clear (docs/limitations.md).
+// Left zero on purpose, as Linux does: the outer UDP checksum of ESP in UDP (RFC 3948). Left out:
+// an ESP packet that a router has fragmented is shown with its payload in clear
+// (docs/limitations.md).
 #pragma once
 
 #include <cstdint>

@@ -94,7 +94,6 @@ Frame::Frame(const Frame& other)
       last_trailer(other.last_trailer),
       payload_bytes(other.payload_bytes),
       payload(other.payload),
-      checksums_final(other.checksums_final),
       flow_hash(other.flow_hash),
       outer_hash(other.outer_hash),
       flow_id(other.flow_id),

@@ -142,7 +142,6 @@ class Frame final : public Action {
     std::uint16_t last_trailer = 0;     ///< ... of the last one
     std::uint32_t payload_bytes = 0;    ///< all segments together
     ns3::Ptr<ns3::Packet> payload;      ///< null: payload_bytes zero bytes
-    bool checksums_final = false;       ///< transport checksums are already written (fragments)
     std::uint64_t flow_hash = 0;        ///< of the innermost packet's addresses and ports
     std::uint64_t outer_hash = 0;       ///< of the outermost packet's: what switches and NICs see
     std::uint16_t core = 0;             ///< of the host it is in: where it was worked on last

@@ -78,7 +78,6 @@ FramePtr piece_of(const Frame& packet, std::uint32_t offset, std::uint32_t lengt
     piece->flow_hash = packet.flow_hash;
     piece->outer_hash = packet.outer_hash;
     piece->flow_id = packet.flow_id;
-    piece->checksums_final = true;
     if (offset > 0) {
         std::memcpy(piece->prepend(ip_bytes), packet.data(), ip_bytes);
         piece->inner_ip_at = piece->begin;
@@ -166,7 +165,9 @@ void complete_checksums(Frame& packet) {
     if (packet.inner_ip_at < Frame::capacity) {
         complete_transport(packet.inner_ip(), after(packet.inner_ip()), payload);
     }
-    if (packet.encapsulation == Encapsulation::udp_proxy) {
+    // flannel's vxlan device computes it (udpcsum), over the finished inner packet.
+    if (packet.encapsulation == Encapsulation::udp_proxy ||
+        packet.encapsulation == Encapsulation::vxlan) {
         complete_transport(packet.outer_ip(), after(packet.outer_ip()), payload);
     }
 }
@@ -183,7 +184,6 @@ std::vector<FramePtr> fragment(FramePtr packet, std::uint32_t mtu) {
     const std::uint32_t unit = (mtu - ip_bytes) / 8 * 8;
     CHECK(unit > Frame::capacity);
     if (!ip_is_fragment(*packet)) complete_checksums(*packet);
-    packet->checksums_final = true;
 
     std::vector<FramePtr> pieces;
     // Behind our header buffer lie the payload and, as zero bytes, an ESP trailer.

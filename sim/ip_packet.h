@@ -55,8 +55,8 @@ enum class IcmpReason : std::uint8_t {
 /// An aggregate as single packets, in order.
 [[nodiscard]] std::vector<FramePtr> single_packets(FramePtr frame);
 
-/// Fills in the inner transport checksum and, for the UDP backend, the outer one (sim/capture.cc
-/// says which others are left zero on purpose).
+/// Fills in the inner transport checksum and, for VXLAN and the UDP backend, the outer one. What is
+/// a fragment at a layer keeps that layer's.
 void complete_checksums(Frame& packet);
 
 /// Collects fragments of one host's incoming packets.
