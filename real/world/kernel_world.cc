@@ -178,11 +178,9 @@ void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
         case AgentMessage::Kind::ready:
             agent.ready = true;
             break;
-        case AgentMessage::Kind::lease: {
-            const auto pods = lab_->set_up_pods(agent.host, message.subnet, message.mtu);
-            if (!pods) note(name_of(agent.host), pods.error().what);
+        case AgentMessage::Kind::lease:
+            hear_of_lease(agent, message);
             break;
-        }
         case AgentMessage::Kind::remark:
             note(name_of(agent.host), message.text);
             break;
@@ -203,6 +201,15 @@ void KernelWorld::warm_up() const {
     };
     if (!std::ranges::any_of(scenario_->traffic, wants_iperf)) return;
     (void)output_of({.argv = {"iperf3", "--version"}});  // If it fails, the flow will say so.
+}
+
+/// Pods that are where the lease says, because an agent came back with it, are left alone.
+void KernelWorld::hear_of_lease(Agent& agent, const AgentMessage& message) {
+    const std::pair place(message.subnet, message.mtu);
+    if (agent.pods_at == place) return;
+    const auto pods = lab_->set_up_pods(agent.host, message.subnet, message.mtu);
+    if (pods) agent.pods_at = place;
+    if (!pods) note(name_of(agent.host), pods.error().what);
 }
 
 void KernelWorld::add_traffic() {

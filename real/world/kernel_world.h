@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/measure/run_options.h"
@@ -55,6 +56,7 @@ class KernelWorld {
         std::optional<std::string> failure;
         std::optional<AgentStatus> status;  ///< the last answer
         Duration spent;                     ///< CPU time of processes that are gone
+        std::optional<std::pair<Ipv4Prefix, std::uint32_t>> pods_at;  ///< subnet and MTU
     };
     [[nodiscard]] std::vector<Agent>& agents() { return agents_; }
     [[nodiscard]] Lab& lab() { return *lab_; }
@@ -81,6 +83,7 @@ class KernelWorld {
     void schedule_faults();
     void keep_progress();
     void hear(Agent& agent, const AgentMessage& message);
+    void hear_of_lease(Agent& agent, const AgentMessage& message);
     void note(const std::string& host, const std::string& what);
     [[nodiscard]] const std::string& name_of(NodeIndex node) const;
     [[nodiscard]] bool traffic_finished() const;
