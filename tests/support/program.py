@@ -17,11 +17,11 @@ class Overlab:
                               timeout=limit_s)
         return done.returncode, done.stdout
 
-    def result(self, scenario, out, *arguments, limit_s=150):
-        """Runs a scenario's backends; exits if that fails. The deterministic part of its result."""
-        code, printed = self.run("run", scenario, "--out", out, "--no-progress", *arguments, limit_s=limit_s)
+    def result(self, scenario, out, *arguments, command="run", limit_s=150):
+        """Runs a scenario; exits if that fails or an expectation is not met. The deterministic part of its result."""
+        code, printed = self.run(command, scenario, "--out", out, "--no-progress", *arguments, limit_s=limit_s)
         if code != 0:
-            sys.exit(f"overlab run {scenario} {' '.join(arguments)}: exit code {code}\n{printed}")
+            sys.exit(f"overlab {command} {scenario} {' '.join(arguments)}: exit code {code}\n{printed}")
         return json.loads((out / "result.json").read_text(encoding="utf-8"))["deterministic"]
 
     def skip_unless_available(self, world, *backends):
