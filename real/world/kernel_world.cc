@@ -281,8 +281,16 @@ void KernelWorld::schedule_boots() {
     for (Agent& agent : agents_) {
         Rng rng = Rng::stream(seed_, name_of(agent.host) + "/boot");
         const auto delay = static_cast<std::int64_t>(rng.below(spread + 1));
-        loop_.call_at({delay}, [this, &agent] { agent.process->begin(loop_.epoch_ns()); });
+        loop_.call_at({delay}, [this, &agent] {
+            // One that was killed before its time may be gone, or back and at work already.
+            if (agent.process && !agent.begun) begin_agent(agent);
+        });
     }
+}
+
+void KernelWorld::begin_agent(Agent& agent) {
+    agent.begun = true;
+    agent.process->begin(loop_.epoch_ns());
 }
 
 void KernelWorld::schedule_faults() {
@@ -373,7 +381,7 @@ void KernelWorld::kill_agent(Agent& agent) {
 Result<void> KernelWorld::restart_agent(Agent& agent) {
     if (auto started = start_agent(agent); !started) return started;
     if (auto ready = await_ready(); !ready) return ready;
-    agent.process->begin(loop_.epoch_ns());
+    begin_agent(agent);
     return {};
 }
 

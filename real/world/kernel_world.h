@@ -53,6 +53,7 @@ class KernelWorld {
         NodeIndex host = 0;
         std::unique_ptr<AgentProcess> process;
         bool ready = false;
+        bool begun = false;  ///< told to start
         std::optional<std::string> failure;
         std::optional<AgentStatus> status;  ///< the last answer
         Duration spent;                     ///< CPU time of processes that are gone
@@ -73,6 +74,7 @@ class KernelWorld {
     [[nodiscard]] Result<void> assemble();
     [[nodiscard]] Result<void> start_agents();
     [[nodiscard]] Result<void> start_agent(Agent& agent);
+    void begin_agent(Agent& agent);
     [[nodiscard]] Result<void> await_ready();
     [[nodiscard]] AgentOptions agent_options(NodeIndex host) const;
     void warm_up() const;

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "models/base/rng.h"
 #include "real/base/sandbox.h"
 #include "real/traffic/blackhole_probe.h"
 #include "real/world/kernel_world.h"
@@ -253,6 +254,21 @@ std::string kill_and_restart(const std::string& backend, const std::filesystem::
     return trial.complaints;
 }
 
+/// Kills h1's agent `moment` after its start, and starts it again.
+std::string kill_at_start(Duration moment, const std::filesystem::path& folder) {
+    const Scenario scenario = three_hosts("vxlan");
+    Trial trial(scenario, folder);
+    if (!trial.complaints.empty()) return trial.complaints;
+    trial.wait(moment);
+    trial.world->kill_agent(trial.agent(0));
+    const auto restarted = trial.world->restart_agent(trial.agent(0));
+    if (!restarted) trial.complain(restarted.error().what);
+    if (!trial.converge("after the restart")) return trial.complaints;
+    trial.start_probes(milliseconds(600));
+    trial.end_probes([](std::size_t) { return false; });
+    return trial.complaints;
+}
+
 }  // namespace
 
 TEST_CASE("an agent that is killed and started again touches nothing that is right", "[world]") {
@@ -267,4 +283,24 @@ TEST_CASE("an agent that is killed and started again touches nothing that is rig
         return;
     }
     CHECK(complaints == "");
+}
+
+TEST_CASE("an agent that is killed while it sets its host up finishes when it is started again",
+          "[world]") {
+    constexpr std::uint64_t seed = 20240229;
+    constexpr std::uint64_t longest_us = 150'000;
+    Rng rng = Rng::stream(seed, "kill-at-start");
+    for (int i = 0; i < 8; ++i) {
+        const Duration moment = microseconds(static_cast<std::int64_t>(rng.below(longest_us)));
+        CAPTURE(i, moment.ns);
+
+        const std::string complaints = complaints_of(
+            [&](const std::filesystem::path& folder) { return kill_at_start(moment, folder); });
+
+        if (complaints.starts_with("skipped: ")) {
+            WARN(complaints);
+            return;
+        }
+        CHECK(complaints == "");
+    }
 }
