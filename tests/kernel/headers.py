@@ -3,6 +3,8 @@
 
     python3 tests/kernel/headers.py PROGRAM WORLD BACKEND [OPTIONS OF overlab run]
 
+BACKEND may be ipsec-in-udp, for UDPEncap.
+
 Runs headers.json in both worlds with captures, takes the first packet of each kind (a flow's request, its
 reply, a fragment, ...) from both captures of one link, and compares every field that tshark knows of
 Ethernet, IP, UDP, VXLAN and ESP, on all layers. What may differ is in MAY_DIFFER and nowhere else;
@@ -17,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import packets  # noqa: E402
 import program  # noqa: E402
 
-SCENARIO = pathlib.Path(__file__).with_name("headers.json")
+HERE = pathlib.Path(__file__).parent
 LINK = "h1--switch.pcapng"
 FIRST_PORT = 5201  # of the flow whose name is the first; docs/kernel-traffic.md
 FLOWS = ["full", "large", "pieces", "small", "steady", "stream"]
@@ -35,7 +37,7 @@ LOCAL_PORTS = range(32768, 61000)  # net.ipv4.ip_local_port_range
 TCP_FIELDS = ("tcp.len", "tcp.flags")
 HEADERS = ("eth", "ip", "udp", "tcp", "vxlan", "esp")
 OUTSIDE = {"host-gw": ["eth"], "vxlan": ["eth", "ip", "udp", "vxlan", "eth"], "udp": ["eth", "ip", "udp"],
-           "ipip": ["eth", "ip"], "ipsec": ["eth", "ip", "esp"]}
+           "ipip": ["eth", "ip"], "ipsec": ["eth", "ip", "esp"], "ipsec-in-udp": ["eth", "ip", "udp", "esp"]}
 # Kinds of packet that a capture must hold: request_response both ways in whole and in pieces, TCP, one way.
 FEWEST_KINDS = 17
 
@@ -136,7 +138,7 @@ def sent_together(kind, backend, options):
     return backend == "udp" and "classic" not in options and ("pieces" in kind or "fragment" in kind)
 
 
-def complaints(kind, simulated, real, backend):
+def complaints(kind, simulated, real, outside):
     """Every field that differs, with both values; and what is wrong in both."""
     a, b = dict(simulated), dict(real)
     for field in sorted(a.keys() | b.keys(), key=lambda name: (int(name.split(":")[0]), name)):
@@ -145,13 +147,13 @@ def complaints(kind, simulated, real, backend):
         elif field.endswith("checksum.status") and a[field] == "0":
             yield f"{kind}: {field}: wrong in both worlds"
     layers = [field.split(": ")[1] for field in b if "." not in field]
-    if layers[:len(OUTSIDE[backend])] != OUTSIDE[backend]:
-        yield f"{kind}: headers {' '.join(layers)}, expected {' '.join(OUTSIDE[backend])} first"
+    if layers[:len(outside)] != outside:
+        yield f"{kind}: headers {' '.join(layers)}, expected {' '.join(outside)} first"
 
 
 def compare(simulated, real, backend, options):
     """Prints what was compared; the list of complaints."""
-    if backend == "ipsec":
+    if "esp" in OUTSIDE[backend]:
         expected = simulated.first_of_each_kind_in_esp()
         found = real.sealed_like(expected)
     else:
@@ -167,7 +169,7 @@ def compare(simulated, real, backend, options):
                     for headers in pair)
         ours, theirs = pair
         fields += len(ours)
-        wrong += complaints(kind, ours, theirs, backend)
+        wrong += complaints(kind, ours, theirs, OUTSIDE[backend])
     print(f"{backend}: {len(expected)} kinds of packet, {fields} fields, {len(wrong)} differences")
     for kind in expected:
         print(f"  {kind}")
@@ -178,15 +180,16 @@ def compare(simulated, real, backend, options):
 
 def main():
     overlab, world, backend, options = program.Overlab(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
-    overlab.skip_unless_available(world, backend)
+    kind, in_udp = backend.removesuffix("-in-udp"), backend.endswith("-in-udp")
+    scenario = HERE / ("headers_esp_in_udp.json" if in_udp else "headers.json")
+    overlab.skip_unless_available(world, kind)
     with tempfile.TemporaryDirectory() as scratch:
         out = pathlib.Path(scratch) / "run"
-        result = overlab.result(SCENARIO, out, "--backend", backend, "--world", f"sim,{world}", "--capture",
-                                *options)
+        result = overlab.result(scenario, out, "--backend", kind, "--world", f"sim,{world}", "--capture", *options)
         runs = {run["world"]: run for run in result["runs"]}
         lost = [warning for warning in runs[world]["warnings"] if "packets are missing" in warning]
-        simulated = Capture(out / "captures" / f"{backend}-seed1", runs["sim"])
-        real = Capture(out / "captures" / f"{backend}-seed1-{world}", runs[world])
+        simulated = Capture(out / "captures" / f"{kind}-seed1", runs["sim"])
+        real = Capture(out / "captures" / f"{kind}-seed1-{world}", runs[world])
         wrong = lost + compare(simulated, real, backend, options)
     for line in wrong:
         print(f"FAILED {line}")
