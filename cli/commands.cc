@@ -5,7 +5,9 @@
 namespace overlab::cli {
 
 int run_command_line(int argc, char** argv, Environment environment) {
-    CLI::App app{"overlab runs flannel's backends side by side in a simulated network.", "overlab"};
+    CLI::App app{
+        "overlab runs flannel's backends side by side, on a simulated network and on real kernels.",
+        "overlab"};
     app.require_subcommand(1);
     app.footer(
         "Example:\n  overlab compare scenarios/two-racks.json\n\n`overlab COMMAND --help` says "

@@ -74,7 +74,7 @@ Result<RunReport> read_outcome(const std::filesystem::path& path, int code,
 }  // namespace
 
 Result<RunReport> run_in_guest(const Scenario& scenario, const RunOptions& options) {
-    OVERLAB_TRY(real::VmRunner runner,
+    OVERLAB_TRY(const real::VmRunner runner,
                 real::VmRunner::pick(needs_of(scenario), wanted_engine(options.kernel.engine)));
     const std::filesystem::path scratch = options.kernel.scratch_dir;
     const std::filesystem::path outcome = scratch / "outcome";

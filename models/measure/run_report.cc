@@ -96,21 +96,16 @@ Metrics metrics_of(const HostReport& host) {
 }
 
 Metrics metrics_of_network(const RunReport& report) {
-    Metrics metrics{number("duration_ns", report.duration_ns),
-                    number("overlay_mtu", report.overlay_mtu),
-                    moment("first_connectivity_ns", report.first_connectivity_ns),
-                    moment("converged_ns", report.converged_ns),
-                    number("store_messages", report.store_messages),
-                    number("store_bytes", report.store_bytes),
-                    number("clear_pod_bytes", report.clear_pod_bytes),
-                    number("packet_hops", report.packet_hops),
-                    number("events", report.events),
-                    number("unreachable_pairs", report.unreachable.size())};
-    for (Metric& one : metrics) {
-        if (std::ranges::find(report.unmeasured, one.name) == report.unmeasured.end()) continue;
-        one = {one.name, std::nullopt, "this world does not measure it"};
-    }
-    return metrics;
+    return {number("duration_ns", report.duration_ns),
+            number("overlay_mtu", report.overlay_mtu),
+            moment("first_connectivity_ns", report.first_connectivity_ns),
+            moment("converged_ns", report.converged_ns),
+            number("store_messages", report.store_messages),
+            number("store_bytes", report.store_bytes),
+            number("clear_pod_bytes", report.clear_pod_bytes),
+            number("packet_hops", report.packet_hops),
+            number("events", report.events),
+            number("unreachable_pairs", report.unreachable.size())};
 }
 
 Result<double> pick(const Metrics& metrics, const std::string& of, const std::string& wanted) {
@@ -158,6 +153,10 @@ LatencySummary LatencySummary::of(std::vector<std::int64_t> samples_ns) {
 
 Result<double> metric(const RunReport& report, const std::string& of,
                       const std::string& metric_name) {
+    if (std::ranges::find(report.unmeasured, metric_name) != report.unmeasured.end()) {
+        return fail(ErrorKind::unavailable, fmt::format("{}: {}: the {} world does not measure it",
+                                                        of, metric_name, report.world));
+    }
     if (of == "network") return pick(metrics_of_network(report), of, metric_name);
     const auto flow = std::ranges::find(report.flows, of, &FlowReport::name);
     if (flow != report.flows.end()) return pick(metrics_of(*flow), of, metric_name);

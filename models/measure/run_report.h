@@ -77,7 +77,8 @@ struct RunReport {
     /// Why this world cannot run this backend here, with the remedy. If not empty, nothing below is
     /// measured but `seed`.
     std::string unavailable;
-    /// Metrics of the network that this world does not measure; asking for one is an error.
+    /// Metrics (of the network, flows or hosts) that this world does not measure; asking for one is
+    /// an error.
     std::vector<std::string> unmeasured;
     std::uint64_t seed = 0;
     std::int64_t duration_ns = 0;

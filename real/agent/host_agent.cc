@@ -65,7 +65,7 @@ AgentStatus HostAgent::status() {
     if (auto dump = stack_->dump()) {
         status.rows = dump->rows().size();
         if (auto sas = stack_->security_associations()) {
-            for (SaRow& sa : *sas) dump->install(std::move(sa));
+            for (const SaRow& sa : *sas) dump->install(sa);
         }
         status.forwarding = dump->to_string();
     }

@@ -1,7 +1,8 @@
-// IkeWatchdog: keeps connections alive that strongSwan has given up. A peer that was not ready when we
-// first asked answers NO_PROPOSAL_CHOSEN or AUTHENTICATION_FAILED, and charon does not try again after
-// such an answer, whatever keyingtries says; a peer that restarted leaves us with SAs of its former
-// life until dead peer detection notices. So what is loaded and has no CHILD_SA is started again.
+// IkeWatchdog: keeps connections alive that strongSwan has given up. A peer that was not ready when
+// we first asked answers NO_PROPOSAL_CHOSEN or AUTHENTICATION_FAILED, and charon does not try again
+// after such an answer, whatever keyingtries says; a peer that restarted leaves us with SAs of its
+// former life until dead peer detection notices. So what is loaded and has no CHILD_SA is started
+// again.
 #pragma once
 
 #include <map>

@@ -73,9 +73,9 @@ ViciSection description(const IkeConnection& connection) {
         .add_list("proposals", {ike_proposal})
         .add("keyingtries", "0")
         .add("mobike", "no")
-        // Both hosts begin at once, and each would take the other's INITIAL_CONTACT for a restart and
-        // silently drop the association that it has just made itself: one half of each stays, and
-        // nothing gets through.
+        // Both hosts begin at once, and each would take the other's INITIAL_CONTACT for a restart
+        // and silently drop the association that it has just made itself: one half of each stays,
+        // and nothing gets through.
         .add("unique", "never")
         .add("encap", connection.udp_encap ? "yes" : "no")
         .add_section("local", authentication(connection.local))

@@ -25,7 +25,7 @@ namespace overlab::real {
 
 /// fast: veth keeps segmentation and checksum offload, so that 64 KB aggregates cross links in one
 /// piece. faithful: offloads are off on underlay links, so that captures, counters and MTU checks
-/// tell the truth; about a third slower.
+/// tell the truth; several times slower.
 enum class LinkProfile : std::uint8_t { fast, faithful };
 
 struct LabOptions {

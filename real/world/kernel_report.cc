@@ -25,7 +25,8 @@ Result<RunReport> KernelWorld::report() {
     report.duration_ns = scenario_->duration.ns;
     report.series_step_ns = milliseconds(100).ns;
     // Pod bytes in clear would take a look into every packet; captures have them all.
-    report.unmeasured = {"clear_pod_bytes", "events"};
+    report.unmeasured = {"busiest_core_ns", "clear_pod_bytes", "drops_total", "events",
+                         "wire_bytes"};
     OVERLAB_TRY(report.links, lab_->link_reports());
     const Duration softirq = cpu_.softirq();
     if (!refresh_statuses()) note("", "an agent did not answer at the end of the run");

@@ -70,7 +70,7 @@ class HelpTest(ProgramTest):
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z]+) ", self.overlab("--help").stdout.split("Subcommands:")[1].split("Example:")[0],
                               re.MULTILINE)
-        self.assertEqual(commands, ["run", "compare", "trace", "version"])
+        self.assertEqual(commands, ["run", "compare", "trace", "doctor", "version"])
         for command in commands:
             done = self.overlab(command, "--help")
             self.assertEqual(done.returncode, 0)
