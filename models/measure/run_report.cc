@@ -56,7 +56,6 @@ Metrics metrics_of(const FlowReport& flow) {
                     number("steady_goodput_bps", flow.steady_goodput_bps),
                     number("packets_sent", flow.packets_sent),
                     number("packets_received", flow.packets_received),
-                    number("packets_lost", flow.packets_lost),
                     number("retransmits", flow.retransmits),
                     number("jitter_ns", flow.jitter_ns),
                     moment("first_delivery_ns", flow.first_delivery_ns),
@@ -66,7 +65,9 @@ Metrics metrics_of(const FlowReport& flow) {
         const double share =
             static_cast<double>(flow.packets_lost) / static_cast<double>(flow.packets_sent);
         metrics.push_back({"loss_ppm", share * 1e6});
+        metrics.push_back(number("packets_lost", flow.packets_lost));
     } else {
+        metrics.push_back({"packets_lost", std::nullopt, "no packets were counted"});
         metrics.push_back({"loss_ppm", std::nullopt, "no packets were counted"});
     }
     add_latency(metrics, flow.latency);
