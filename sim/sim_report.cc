@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "models/scenario/flows.h"
 #include "sim/sim_world.h"
 
 namespace overlab::sim {
@@ -134,15 +135,7 @@ void SimWorld::report_totals(RunReport& report) const {
             report.converged_ns = std::max(report.converged_ns, host.converged_ns);
         }
     }
-    for (std::size_t i = 0; i < report.flows.size(); ++i) {
-        const TrafficSpec& spec = scenario_->traffic[i];
-        const bool crosses = scenario_->pods[spec.from].host != scenario_->pods[spec.to].host;
-        const std::int64_t first = report.flows[i].first_delivery_ns;
-        if (!crosses || first < 0) continue;
-        report.first_connectivity_ns = report.first_connectivity_ns < 0
-                                           ? first
-                                           : std::min(report.first_connectivity_ns, first);
-    }
+    report.first_connectivity_ns = first_connectivity_ns(*scenario_, report.flows);
 }
 
 /// What was asked for and is not modelled, and what went wrong quietly (docs/limitations.md).

@@ -11,20 +11,6 @@ namespace {
 
 constexpr Duration poll_interval = milliseconds(10);
 
-std::string_view kind_name(TrafficSpec::Kind kind) {
-    switch (kind) {
-        case TrafficSpec::Kind::tcp:
-            return "tcp";
-        case TrafficSpec::Kind::udp:
-            return "udp";
-        case TrafficSpec::Kind::request_response:
-            return "request_response";
-        case TrafficSpec::Kind::on_off:
-            break;
-    }
-    return "on_off";
-}
-
 std::unique_ptr<TrafficProgram> start_program(const ProgramSetup& setup) {
     switch (setup.spec.kind) {
         case TrafficSpec::Kind::tcp:
@@ -77,7 +63,7 @@ void Traffic::try_start() {
 FlowReport Traffic::report() const {
     FlowReport report;
     report.name = spec_.name;
-    report.kind = kind_name(spec_.kind);
+    report.kind = to_string(spec_.kind);
     report.from = setup_.from->name();
     report.to = setup_.to->name();
     report.start_ns = spec_.start.ns;

@@ -18,21 +18,6 @@
 namespace overlab::sim {
 namespace {
 
-/// Sending instants at a rate that need not divide a second.
-class Pacer {
-   public:
-    Pacer(std::uint64_t bytes, std::uint64_t bits_per_s)
-        : rate_(bits_per_s), step_(bytes * 8 * 1'000'000'000) {}
-    [[nodiscard]] std::int64_t next_gap_ns() {
-        const std::uint64_t total = step_ + remainder_;
-        remainder_ = total % rate_;
-        return static_cast<std::int64_t>(total / rate_);
-    }
-
-   private:
-    std::uint64_t rate_, step_, remainder_ = 0;
-};
-
 class DatagramTraffic final : public TrafficProgram {
    public:
     explicit DatagramTraffic(const ProgramSetup& setup);
@@ -49,8 +34,8 @@ class DatagramTraffic final : public TrafficProgram {
 
     ProgramSetup setup_;
     DeliveryMeter meter_;
-    LatencyRecorder delays_;
-    JitterMeter jitter_;
+    LatencySamples delays_;
+    Jitter jitter_;
     Rng rng_;
     std::uint32_t payload_bytes_;
     Pacer pacer_;
@@ -153,7 +138,7 @@ void DatagramTraffic::report(FlowReport& report) const {
     report.packets_received = received_;
     report.packets_lost = lost();
     report.latency = delays_.summary();
-    report.jitter_ns = jitter_.jitter_ns();
+    report.jitter_ns = jitter_.ns();
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "models/measure/traffic_meter.h"
+#include "models/scenario/flows.h"
 #include "sim/traffic.h"
 #include "sim/traffic_meter.h"
 
@@ -22,15 +24,11 @@ struct ProgramSetup {
     [[nodiscard]] Pod& to() const { return *traffic.to; }
     [[nodiscard]] Engine& engine() const { return traffic.from->engine(); }
     [[nodiscard]] std::uint32_t flow_id() const { return traffic.index + 1; }
-    /// Below the ephemeral range (49152...); one a traffic entry.
-    [[nodiscard]] std::uint16_t server_port() const {
-        return static_cast<std::uint16_t>(first_server_port + traffic.index % server_ports);
-    }
+    [[nodiscard]] std::uint16_t server_port() const { return overlab::server_port(traffic.index); }
     [[nodiscard]] DeliveryMeter new_meter() const {
-        return {start_ns, stop_ns, traffic.series_step.ns};
+        return DeliveryMeter(
+            {.start_ns = start_ns, .stop_ns = stop_ns, .step_ns = traffic.series_step.ns});
     }
-
-    static constexpr std::uint32_t first_server_port = 5201, server_ports = 40'000;
 };
 
 class TrafficProgram {

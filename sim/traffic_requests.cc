@@ -50,7 +50,7 @@ class ExchangeLog {
    private:
     DeliveryMeter meter_;
     std::uint64_t bytes_each_;
-    LatencyRecorder latencies_;
+    LatencySamples latencies_;
     std::uint64_t asked_ = 0, answered_ = 0, lost_ = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "models/net/wire.h"
+#include "models/scenario/flows.h"
 #include "real/traffic/arrival_witness.h"
 #include "real/traffic/iperf3_json.h"
 #include "real/traffic/timed_traffic.h"

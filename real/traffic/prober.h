@@ -85,19 +85,4 @@ class Bursts {
     Duration on_, off_, now_;
 };
 
-/// Sending instants at a rate that need not divide a second.
-class Pacer {
-   public:
-    Pacer(std::uint64_t bytes, std::uint64_t bits_per_s)
-        : rate_(bits_per_s), step_(bytes * 8 * 1'000'000'000) {}
-    [[nodiscard]] std::int64_t next_gap_ns() {
-        const std::uint64_t total = step_ + remainder_;
-        remainder_ = total % rate_;
-        return static_cast<std::int64_t>(total / rate_);
-    }
-
-   private:
-    std::uint64_t rate_, step_, remainder_ = 0;
-};
-
 }  // namespace overlab::real

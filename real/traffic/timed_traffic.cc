@@ -4,6 +4,7 @@
 
 #include "models/base/check.h"
 #include "models/net/wire.h"
+#include "models/scenario/flows.h"
 
 namespace overlab::real {
 namespace {
@@ -12,26 +13,7 @@ constexpr Duration poll_interval = milliseconds(10);
 /// Answers may take a second, programs a little to end: then patience is over.
 constexpr Duration patience = milliseconds(2500);
 
-std::string_view kind_name(TrafficSpec::Kind kind) {
-    switch (kind) {
-        case TrafficSpec::Kind::tcp:
-            return "tcp";
-        case TrafficSpec::Kind::udp:
-            return "udp";
-        case TrafficSpec::Kind::request_response:
-            return "request_response";
-        case TrafficSpec::Kind::on_off:
-            break;
-    }
-    return "on_off";
-}
-
 }  // namespace
-
-std::uint16_t server_port(std::size_t index) {
-    constexpr std::size_t first = 5201, count = 40'000;
-    return static_cast<std::uint16_t>(first + index % count);
-}
 
 TimedTraffic::TimedTraffic(EventLoop& loop, const TrafficSpec& spec, RealTrafficSetup setup)
     : loop_(&loop),
@@ -128,7 +110,7 @@ std::uint32_t TimedTraffic::payload_bytes() {
 FlowReport TimedTraffic::report() const {
     FlowReport report;
     report.name = spec_.name;
-    report.kind = kind_name(spec_.kind);
+    report.kind = to_string(spec_.kind);
     report.from = setup_.from.pod;
     report.to = setup_.to.pod;
     tally_.fill(report, span_, complete_);

@@ -68,9 +68,6 @@ class TimedTraffic : public RealTraffic {
     Timer begin_timer_, end_timer_;
 };
 
-/// The flow's server port, the same as in the simulator: below the ephemeral range, one a flow.
-[[nodiscard]] std::uint16_t server_port(std::size_t index);
-
 /// As in the simulator: an answer that has not come after a second counts as lost.
 constexpr Duration default_answer_timeout = seconds(1);
 

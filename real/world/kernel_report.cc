@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "models/scenario/flows.h"
 #include "real/world/kernel_world.h"
 #include "real/world/pinger.h"
 
@@ -161,15 +162,7 @@ void KernelWorld::report_totals(RunReport& report) const {
         report.store_messages += agent.status->store_messages;
         report.store_bytes += agent.status->store_bytes;
     }
-    for (std::size_t i = 0; i < report.flows.size(); ++i) {
-        const TrafficSpec& spec = scenario_->traffic[i];
-        const bool crosses = scenario_->pods[spec.from].host != scenario_->pods[spec.to].host;
-        const std::int64_t first = report.flows[i].first_delivery_ns;
-        if (!crosses || first < 0) continue;
-        report.first_connectivity_ns = report.first_connectivity_ns < 0
-                                           ? first
-                                           : std::min(report.first_connectivity_ns, first);
-    }
+    report.first_connectivity_ns = first_connectivity_ns(*scenario_, report.flows);
 }
 
 std::vector<std::string> KernelWorld::warnings() {

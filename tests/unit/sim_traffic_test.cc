@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "sim/exponential.h"
-#include "sim/traffic_meter.h"
 #include "tests/support/catch.h"
 #include "tests/unit/sim_pod_pair.h"
 
@@ -91,15 +90,6 @@ TEST_CASE("udp traffic: a slow reader loses what its buffer does not hold") {
     CHECK(within(report.packets_received, 50'000, 10));
     CHECK(report.packets_lost > 49'000);
     CHECK(report.latency.max_ns > 2'000'000);  // 212992 bytes of queue, 20 us each
-}
-
-TEST_CASE("jitter: RFC 3550's estimator, in nanoseconds") {
-    JitterMeter meter;
-    meter.add(1'000);
-    CHECK(meter.jitter_ns() == 0);
-    for (int i = 0; i < 500; ++i) meter.add(i % 2 == 0 ? 1'160 : 1'000);
-    CHECK(meter.jitter_ns() >= 158);  // alternates by 160 ns
-    CHECK(meter.jitter_ns() <= 160);
 }
 
 TEST_CASE("request_response: back to back exchanges take a round trip each") {

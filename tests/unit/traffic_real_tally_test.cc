@@ -35,43 +35,6 @@ FlowTally full_tally() {
 
 }  // namespace
 
-TEST_CASE("deliveries count from start to stop, by step, and by fifth", "[tally]") {
-    FlowTally tally;
-
-    tally.delivered(span, 1000, 10);
-    tally.delivered(span, 1199, 20);
-    tally.delivered(span, 1200, 40);
-    tally.delivered(span, 2000, 80);
-    tally.delivered(span, 2001, 160);
-
-    CHECK(tally.bytes == 150);
-    CHECK(tally.early_bytes == 30);
-    CHECK(tally.first_ns == 1000);
-    CHECK(tally.last_ns == 2000);
-    CHECK(tally.series.size() == 21);
-    CHECK(tally.series[10] == 10);
-    CHECK(tally.series[11] == 20);
-    CHECK(tally.series[12] == 40);
-}
-
-TEST_CASE("a report's goodput is over the flow's time, or the transfer's", "[tally]") {
-    FlowTally tally;
-    const MeterSpan second{.start_ns = 0, .stop_ns = 1'000'000'000};
-    tally.delivered(second, 100'000'000, 1000);
-    tally.delivered(second, 500'000'000, 3000);
-
-    FlowReport open, complete;
-    tally.fill(open, second, false);
-    tally.fill(complete, second, true);
-
-    CHECK(open.goodput_bps == 32'000);
-    CHECK(open.steady_goodput_bps == 30'000);
-    CHECK(open.stop_ns == 1'000'000'000);
-    CHECK(complete.goodput_bps == 64'000);
-    CHECK(complete.steady_goodput_bps == 64'000);
-    CHECK(complete.stop_ns == 500'000'000);
-}
-
 TEST_CASE("a tally crosses whole or not at all", "[tally]") {
     const FlowTally tally = full_tally();
     const std::string bytes = encode(tally);
@@ -143,30 +106,6 @@ TEST_CASE("gaps beyond the bound are counted, and the longest is kept", "[tally]
     CHECK(tally.longest_gap.lost == 2);
 }
 
-TEST_CASE("latency samples are thinned out beyond their bound, evenly", "[tally]") {
-    LatencySamples samples(1000);
-    for (std::int64_t i = 1; i <= 100'000; ++i) samples.add(i);
-
-    const LatencySummary summary = samples.summary();
-
-    CHECK(summary.count == 100'000);
-    CHECK(samples.stride() == 128);
-    CHECK(summary.p50_ns > 49'000);
-    CHECK(summary.p50_ns < 51'000);
-    CHECK(summary.p99_ns > 98'000);
-}
-
-TEST_CASE("jitter is the estimator of RFC 3550", "[tally]") {
-    Jitter jitter;
-    CHECK(jitter.ns() == 0);
-    jitter.add(1000);
-    CHECK(jitter.ns() == 0);
-    jitter.add(1160);
-    CHECK(jitter.ns() == 10);
-    jitter.add(1000);
-    CHECK(jitter.ns() == 19);
-}
-
 TEST_CASE("bursts alternate with pauses and are the same for the same seed", "[tally]") {
     Bursts one(7, "flow", milliseconds(10), milliseconds(30));
     Bursts two(7, "flow", milliseconds(10), milliseconds(30));
@@ -195,12 +134,4 @@ TEST_CASE("without means a burst has no end", "[tally]") {
 
     CHECK(bursts.next().first.ns == 0);
     CHECK(bursts.next().first > hours(1'000'000));
-}
-
-TEST_CASE("a pacer keeps a rate that does not divide a second", "[tally]") {
-    Pacer pacer(100, 7'000'001);
-    std::int64_t total_ns = 0;
-    for (int i = 0; i < 7'000'001; ++i) total_ns += pacer.next_gap_ns();
-
-    CHECK(total_ns == 800'000'000'000);
 }
