@@ -79,6 +79,19 @@ void judge(const std::vector<ComparisonRow*>& rows, const ComparisonColumn& colu
     }
 }
 
+/// A column that nobody has a number for says nothing, unless its emptiness does (`never`).
+void drop_empty_columns(Comparison& comparison) {
+    for (std::size_t i = comparison.columns.size(); i-- > 0;) {
+        const bool empty = std::ranges::none_of(comparison.rows, [i](const ComparisonRow& row) {
+            return row.cells[i].value.has_value();
+        });
+        if (!empty || comparison.columns[i].absent != "-") continue;
+        const auto place = static_cast<std::ptrdiff_t>(i);
+        comparison.columns.erase(comparison.columns.begin() + place);
+        for (ComparisonRow& row : comparison.rows) row.cells.erase(row.cells.begin() + place);
+    }
+}
+
 void collect_notes(const std::string& backend, const Runs& runs, Comparison& comparison) {
     for (const PairProblem& pair : runs.front()->unreachable)
         comparison.unreachable.push_back({backend, pair});
@@ -111,6 +124,7 @@ Comparison compare(const std::vector<RunReport>& runs) {
         comparison.rows.push_back(std::move(row));
         collect_notes(backend, group, comparison);
     }
+    drop_empty_columns(comparison);
     std::map<std::string, std::vector<ComparisonRow*>> by_world;
     for (ComparisonRow& row : comparison.rows) by_world[row.world].push_back(&row);
     comparison.world_count = by_world.size();
