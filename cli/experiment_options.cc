@@ -27,6 +27,11 @@ void add_kernel_options(CLI::App& command, KernelOptions& kernel) {
         ->transform(CLI::CheckedTransformer(
             std::map<std::string, bool>{{"faithful", false}, {"fast", true}}))
         ->option_text("faithful|fast (default: faithful)");
+    command.add_flag(
+        "--ip-masq", kernel.ip_masq,
+        "kernel, vm: agents masquerade what leaves the overlay (flanneld's --ip-masq)");
+    command.add_flag("--forward-rules", kernel.forward_rules,
+                     "kernel, vm: agents write accept rules for the overlay's network");
     command.add_option("--engine", kernel.engine, "vm: what runs the guest (default: the fittest)")
         ->check(CLI::IsMember(std::vector<std::string>{"kvm", "uml", "tcg"}))
         ->option_text("kvm|uml|tcg");

@@ -56,6 +56,8 @@ std::vector<std::string> guest_command(const Scenario& scenario, const RunOption
         fmt::format("--links={}", kernel.link_offloads ? "fast" : "faithful")};
     if (!options.capture_dir.empty())
         argv.push_back("--capture=" + std::filesystem::absolute(options.capture_dir).string());
+    if (kernel.ip_masq) argv.emplace_back("--ip-masq");
+    if (kernel.forward_rules) argv.emplace_back("--forward-rules");
     if (options.keep_forwarding) argv.emplace_back("--keep-forwarding");
     return argv;
 }

@@ -16,6 +16,8 @@ struct KernelOptions {
     /// True: underlay links keep segmentation and checksum offload (fast); false: each frame is a
     /// real segment (faithful).
     bool link_offloads = false;
+    /// The agents' packet filter rules, as flanneld's --ip-masq and --iptables-forward-rules.
+    bool ip_masq = false, forward_rules = false;
     /// The scenario's time line starts once every node has converged instead of at boot: in an
     /// emulated machine booting takes seconds, and traffic would be over before.
     bool settle_first = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <ctime>
@@ -161,6 +162,9 @@ Result<void> KernelLab::make_namespaces() {
     // A build has a socket for every node besides.
     const std::size_t count = 2 * underlay().nodes.size() + pods.size();
     if (Result<void> raised = raise_descriptor_limit(count); !raised) return raised;
+    // A kernel with IPv6 as a module loads it when somebody first asks, and namespaces made before
+    // that would then have it switched on.
+    (void)Fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     for (NodeIndex node = 0; node < underlay().nodes.size(); ++node) {
         OVERLAB_TRY(Netns netns, Netns::create());
         nodes_.push_back(std::move(netns));

@@ -118,6 +118,8 @@ AgentOptions KernelWorld::agent_options(NodeIndex host) const {
     AgentOptions agent;
     agent.facts = lab_->facts(host);
     agent.node = {.seed = seed_, .audit_interval = scenario_->sim.audit_interval};
+    agent.node.filter = {.masquerade = options_.kernel.ip_masq,
+                         .forward = options_.kernel.forward_rules};
     agent.leases = {.lease_ttl = scenario_->store.lease_ttl, .seed = seed_, .host = name};
     agent.etcd.endpoints = {store_->endpoint()};
     agent.tunnel = tunnel_options(options_.kernel);

@@ -115,8 +115,8 @@ class RowWatch {
 /// should be is collected: Catch2 is on the other side of a fork.
 class Trial {
    public:
-    Trial(const Scenario& scenario, const std::filesystem::path& folder) : scenario_(&scenario) {
-        RunOptions options;
+    Trial(const Scenario& scenario, const std::filesystem::path& folder, RunOptions options = {})
+        : scenario_(&scenario) {
         options.kernel.scratch_dir = folder.string();
         auto built = KernelWorld::build(scenario, options);
         if (!built) {
@@ -269,7 +269,41 @@ std::string kill_at_start(Duration moment, const std::filesystem::path& folder) 
     return trial.complaints;
 }
 
+/// Agents that were asked for packet filter rules hold them, and a restarted one finds its own.
+std::string filter_rules(const std::filesystem::path& folder) {
+    const Scenario scenario = three_hosts("host-gw");
+    RunOptions options;
+    options.kernel.ip_masq = true;
+    options.kernel.forward_rules = true;
+    Trial trial(scenario, folder, options);
+    if (!trial.converge("at first")) return trial.complaints;
+    const auto check_rules = [&](std::string_view when) {
+        const std::string& rows = trial.agent(0).status->forwarding;
+        for (const char* rule :
+             {"filter masquerade 10.244.0.0/16", "filter forward 10.244.0.0/16"}) {
+            if (!rows.contains(rule))
+                trial.complain(fmt::format("{}: no `{}` in\n{}", when, rule, rows));
+        }
+    };
+    check_rules("at first");
+    trial.world->kill_agent(trial.agent(0));
+    if (auto restarted = trial.world->restart_agent(trial.agent(0)); !restarted)
+        trial.complain(restarted.error().what);
+    if (trial.converge("after the restart")) check_rules("after the restart");
+    return trial.complaints;
+}
+
 }  // namespace
+
+TEST_CASE("agents write packet filter rules when they are asked for them", "[world]") {
+    const std::string complaints = complaints_of(filter_rules);
+
+    if (complaints.starts_with("skipped: ")) {
+        WARN(complaints);
+        return;
+    }
+    CHECK(complaints == "");
+}
 
 TEST_CASE("an agent that is killed and started again touches nothing that is right", "[world]") {
     const std::string backend = GENERATE("vxlan", "host-gw", "udp");
