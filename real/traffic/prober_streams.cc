@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <limits>
 #include <memory>
 #include <utility>
 
@@ -17,7 +16,6 @@
 namespace overlab::real {
 namespace {
 
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t drain_ns = 1'000'000'000;  ///< for answers under way at the end
 
 void remark_loss(const ProgramTask& task, std::int64_t now_ns, FlowTally& tally) {

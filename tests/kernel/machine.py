@@ -14,12 +14,13 @@ import time
 
 SKIPPED = 77  # tests/CMakeLists.txt tells ctest
 INSIDE = "OVERLAB_TEST_INSIDE"
+TREE = pathlib.Path(__file__).resolve().parents[2]
 
 
 def enter_own_place():
     """Starts this very test again in there, and ends with its exit code; returns if we are there."""
     if os.environ.get(INSIDE):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmp", "/tmp"], check=True)
+        hide_tmp()
         return
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.geteuid() != 0:
@@ -29,6 +30,24 @@ def enter_own_place():
         sys.exit(SKIPPED)
     done = subprocess.run([*unshare, sys.executable, "-B", *sys.argv], check=False, env={**os.environ, INSIDE: "1"})
     sys.exit(done.returncode)
+
+
+def hide_tmp():
+    """An empty /tmp, but for the source tree if that is where it lies."""
+    inside = TREE.is_relative_to("/tmp")
+    if inside:
+        subprocess.run(["mount", "--rbind", str(TREE), "/mnt"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmp", "/tmp"], check=True)
+    if inside:
+        TREE.mkdir(parents=True)
+        subprocess.run(["mount", "--rbind", "/mnt", str(TREE)], check=True)
+
+
+def beyond_tmp(path):
+    """The same file at a place that stays when something is mounted on /tmp."""
+    path = pathlib.Path(path).resolve()
+    hidden = TREE.is_relative_to("/tmp") and path.is_relative_to(TREE)
+    return pathlib.Path("/mnt") / path.relative_to(TREE) if hidden else path
 
 
 def processes():

@@ -17,7 +17,7 @@ import unittest
 
 import machine
 
-PROGRAM = str(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "overlab").resolve())
+PROGRAM = str(machine.beyond_tmp(sys.argv[1] if len(sys.argv) > 1 else "overlab"))
 FOLDER = pathlib.Path("/tmp/work")
 NOBODY = 65534
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
