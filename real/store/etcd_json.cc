@@ -28,7 +28,8 @@ std::unexpected<Error> not_etcd(std::string_view text) {
 /// An object, or null where the text is none.
 Json parse_object(std::string_view text) {
     Json parsed = Json::parse(text, nullptr, false);
-    return parsed.is_object() ? parsed : Json();
+    if (!parsed.is_object()) return nullptr;
+    return parsed;
 }
 
 const Json& member(const Json& object, const char* name) {
