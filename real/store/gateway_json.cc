@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "real/store/etcd_json.h"
 
@@ -72,12 +73,9 @@ Result<bool> flag(const Json& object, const char* name) {
 
 /// Refuses every field of `names` that asks for something.
 Result<void> without(const Json& object, std::initializer_list<const char*> names) {
+    static const std::vector<Json> idle{nullptr, false, 0, "0", "", "NONE", "KEY", Json::array()};
     for (const char* name : names) {
-        const Json& value = member(object, name);
-        const bool idle = value.is_null() || value == false || value == 0 || value == "0" ||
-                          value == "" || value == "NONE" || value == "KEY" ||
-                          (value.is_array() && value.empty());
-        if (!idle) return not_served(name);
+        if (std::ranges::find(idle, member(object, name)) == idle.end()) return not_served(name);
     }
     return {};
 }
