@@ -71,7 +71,9 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
                     "result folder (default: overlab-out/NAME OF THE SCENARIO)")
         ->option_text("DIR");
     command.add_flag("--capture", options.capture, "also write a pcapng file for every link");
-    command.add_option("--jobs", options.jobs, "runs at a time (default: one a core; at most two)")
+    command
+        .add_option("--jobs", options.jobs,
+                    "runs at a time (default: one a core, on real kernels one; at most two a core)")
         ->check(CLI::Range(1U, 1024U))
         ->option_text("N");
     add_kernel_options(command, options.kernel);

@@ -4,14 +4,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/contract/stack_steps.h"
 #include "tests/support/arbitrary_rows.h"
 #include "tests/support/property.h"
-#include "tests/support/row_lines.h"
 
 namespace overlab::test {
 namespace {
-
-using Action = RowChange::Action;
 
 constexpr std::string_view device =
     "link flannel.1 vxlan vni 1 local 192.0.2.1 dev eth0 port 8472 mtu 1450 mac 02:00:00:00:00:01";
@@ -30,35 +28,6 @@ constexpr std::string_view all_kinds = R"(
     route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
     route 10.244.3.0/24 via 192.0.2.3 dev eth0
     route 10.245.0.0/16 dev flannel0)";
-
-std::vector<RowChange> changes(Action action, std::string_view text) {
-    std::vector<RowChange> found;
-    for (const Row& each : rows(text)) found.push_back({action, each});
-    return found;
-}
-
-/// Applies and requires that all succeed.
-void apply_all(HostStack& stack, const std::vector<RowChange>& wanted) {
-    const std::vector<Result<void>> outcomes = stack.apply(wanted);
-    REQUIRE(outcomes.size() == wanted.size());
-    for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        INFO(to_string(wanted[i].row));
-        INFO((outcomes[i] ? "" : outcomes[i].error().what));
-        REQUIRE(outcomes[i].has_value());
-    }
-}
-void install(HostStack& stack, std::string_view text) {
-    apply_all(stack, changes(Action::install, text));
-}
-void withdraw(HostStack& stack, std::string_view text) {
-    apply_all(stack, changes(Action::withdraw, text));
-}
-
-std::string dump(HostStack& stack) {
-    const Result<ForwardingState> state = stack.dump();
-    REQUIRE(state.has_value());
-    return state->to_string();
-}
 
 void tells_what_it_is(HostStack& stack) {
     const HostFacts facts = stack.facts();
