@@ -22,7 +22,7 @@ constexpr Duration guest_overhead = minutes(3);
 /// Delays below this are not modelled on a kernel anyway (real/lab).
 constexpr Duration modelled_delay = microseconds(100);
 
-real::GuestNeeds needs_of(const Scenario& scenario) {
+real::GuestNeeds needs_of(const Scenario& scenario, const KernelOptions& kernel) {
     const BackendConfig& backend = scenario.network.backend;
     const auto impaired = [](const UnderlayLink& link) {
         return link.loss_ppb > 0 || link.delay >= modelled_delay;
@@ -30,7 +30,8 @@ real::GuestNeeds needs_of(const Scenario& scenario) {
     return {.esp = backend_name(backend) == "ipsec",
             .netem = std::ranges::any_of(scenario.underlay.links, impaired),
             .wireguard = backend_name(backend) == "wireguard",
-            .ipip = backend_name(backend) == "ipip"};
+            .ipip = backend_name(backend) == "ipip",
+            .nat = kernel.ip_masq || kernel.forward_rules};
 }
 
 std::optional<real::GuestEngine> wanted_engine(const std::string& name) {
@@ -77,7 +78,8 @@ Result<RunReport> read_outcome(const std::filesystem::path& path, int code,
 
 Result<RunReport> run_in_guest(const Scenario& scenario, const RunOptions& options) {
     OVERLAB_TRY(const real::VmRunner runner,
-                real::VmRunner::pick(needs_of(scenario), wanted_engine(options.kernel.engine)));
+                real::VmRunner::pick(needs_of(scenario, options.kernel),
+                                     wanted_engine(options.kernel.engine)));
     const std::filesystem::path scratch = options.kernel.scratch_dir;
     const std::filesystem::path outcome = scratch / "outcome";
     OutcomeReader progress;

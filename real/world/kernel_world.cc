@@ -43,8 +43,9 @@ UdpTunnelOptions tunnel_options(const KernelOptions& kernel) {
             .queues = kernel.udp_queues};
 }
 
-/// The programs that this scenario runs beside its backend's, and what for.
-std::vector<std::pair<Feature, std::string>> wanted_programs(const Scenario& scenario) {
+/// What this run needs beside its backend, and what for.
+std::vector<std::pair<Feature, std::string>> wanted_features(const Scenario& scenario,
+                                                             const KernelOptions& kernel) {
     std::vector<std::pair<Feature, std::string>> wanted;
     for (const TrafficSpec& traffic : scenario.traffic) {
         using Kind = TrafficSpec::Kind;
@@ -54,17 +55,19 @@ std::vector<std::pair<Feature, std::string>> wanted_programs(const Scenario& sce
     }
     if (scenario.store.kind == StoreSpec::Kind::etcd)
         wanted.emplace_back(Feature::etcd, "store kind etcd");
+    if (kernel.ip_masq || kernel.forward_rules)
+        wanted.emplace_back(Feature::nftables, "packet filter rules");
     return wanted;
 }
 
 /// Before anything is built: what is missing is said in one line, and no flow is measured as zero
 /// because its program is not there.
-Result<void> check_machine(const Scenario& scenario) {
+Result<void> check_machine(const Scenario& scenario, const KernelOptions& kernel) {
     const std::vector<FeatureState> features = probe_features();
     auto able = can_run(backend_name(scenario.network.backend), features);
     if (!able) return able;
-    for (const auto& [program, purpose] : wanted_programs(scenario)) {
-        const auto state = std::ranges::find(features, program, &FeatureState::feature);
+    for (const auto& [feature, purpose] : wanted_features(scenario, kernel)) {
+        const auto state = std::ranges::find(features, feature, &FeatureState::feature);
         CHECK(state != features.end());
         if (state->available) continue;
         return fail(ErrorKind::unsupported,
@@ -96,7 +99,7 @@ KernelWorld::~KernelWorld() {
 }
 
 Result<void> KernelWorld::assemble() {
-    if (auto able = check_machine(*scenario_); !able) return able;
+    if (auto able = check_machine(*scenario_, options_.kernel); !able) return able;
     OVERLAB_TRY(lab_, Lab::build(*scenario_, lab_options(options_)));
     const NodeIndex store_host = scenario_->store.host;
     if (auto made = make_folder(folder_ / "store"); !made) return made;
