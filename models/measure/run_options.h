@@ -21,6 +21,9 @@ struct KernelOptions {
     /// The scenario's time line starts once every node has converged instead of at boot: in an
     /// emulated machine booting takes seconds, and traffic would be over before.
     bool settle_first = false;
+    /// vm: the guest's clock runs by itself and jumps over idle time; same seed, same bytes. Only
+    /// User-mode Linux of our own build can.
+    bool virtual_time = false;
     std::string engine;         ///< vm: kvm, uml or tcg; empty: the fittest
     std::string scratch_dir;    ///< for files of the run; exists
     std::string scenario_file;  ///< where the scenario came from: a guest reads it again
