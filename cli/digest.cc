@@ -38,15 +38,17 @@ std::string sha256(std::string_view bytes) {
     return hash.hex();
 }
 
-Result<std::string> program_sha256() {
-    std::ifstream program("/proc/self/exe", std::ios::binary);
+Result<std::string> file_sha256(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
     Sha256 hash;
     std::array<char, 65536> block{};
-    while (program.read(block.data(), block.size()) || program.gcount() > 0) {
-        hash.add(block.data(), static_cast<std::size_t>(program.gcount()));
+    while (file.read(block.data(), block.size()) || file.gcount() > 0) {
+        hash.add(block.data(), static_cast<std::size_t>(file.gcount()));
     }
-    if (!program.eof()) return fail(ErrorKind::unavailable, "/proc/self/exe: cannot be read");
+    if (!file.eof()) return fail(ErrorKind::unavailable, path + ": cannot be read");
     return hash.hex();
 }
+
+Result<std::string> program_sha256() { return file_sha256("/proc/self/exe"); }
 
 }  // namespace overlab::cli

@@ -12,6 +12,7 @@
 
 #include "cli/digest.h"
 #include "cli/experiment_plan.h"
+#include "cli/repeats.h"
 #include "cli/report_problems.h"
 #include "cli/result_directory.h"
 #include "cli/scenario_file.h"
@@ -27,17 +28,6 @@
 namespace overlab::cli {
 namespace {
 
-/// Captures go into a folder for each job, inside the result folder.
-Result<void> place_captures(std::vector<Job>& jobs, const ResultDirectory& directory) {
-    for (Job& job : jobs) {
-        const auto backend = backend_name(job.scenario.network.backend);
-        std::string folder = fmt::format("captures/{}-seed{}", backend, job.options.seed);
-        if (job.world != "sim") folder += "-" + job.world;
-        OVERLAB_TRY(job.options.capture_dir, directory.make_folder(folder));
-    }
-    return {};
-}
-
 std::string default_directory(const Scenario& scenario) {
     return (std::filesystem::path("overlab-out") / scenario.name).string();
 }
@@ -50,7 +40,9 @@ ExperimentResult judged(const Scenario& scenario, const ExperimentPlan& plan,
                             .backends = plan.backends,
                             .seeds = plan.seeds,
                             .runs = std::move(reports),
-                            .expectations = {}};
+                            .expectations = {},
+                            .captures = {},
+                            .repeats = {}};
     for (const RunReport& run : result.runs) {
         for (auto& outcome : evaluate_expectations(scenario, run))
             result.expectations.push_back(std::move(outcome));
@@ -107,14 +99,15 @@ Result<MachineFacts> machine_facts(const ExperimentOptions& options, const Scena
     facts.compiler = compiler();
     facts.scenario_file = options.scenario_file;
     facts.scenario_sha256 = file.sha256;
-    facts.jobs = parallel_jobs(options.jobs, options.worlds);
+    facts.jobs = parallel_jobs(options);
     return facts;
 }
 
 Result<void> write_files(const ExperimentResult& result, const std::string& json,
                          ResultDirectory& directory) {
     const std::string summary =
-        comparison_text(compare(result.runs), {}) + expectations_text(result, false, Listed::all);
+        comparison_text(compare(result.runs), {}) + expectations_text(result, false, Listed::all) +
+        (result.repeats.empty() ? std::string() : "\n" + repeats_text(result));
     const std::map<const char*, std::string> files{
         {"result.json", json}, {"flows.csv", flows_csv(result.runs)}, {"summary.txt", summary}};
     for (const auto& [name, text] : files) {
@@ -135,6 +128,12 @@ void print_tables(const ExperimentResult& result, const std::vector<Problem>& wa
     fmt::print("{}", comparison_text(compare(result.runs), options));
     for (const Problem& warning : warnings) fmt::print("  {}\n", warning.to_string());
     fmt::print("{}", expectations_text(result, options.colour, listed));
+    if (!result.repeats.empty()) fmt::print("\n{}", repeats_text(result));
+}
+
+bool all_alike(const ExperimentResult& result) {
+    return std::ranges::all_of(
+        result.repeats, [](const RepeatOutcome& run) { return run.identical == run.repeats; });
 }
 
 int exit_code_of(const ExperimentResult& result) {
@@ -143,6 +142,7 @@ int exit_code_of(const ExperimentResult& result) {
         if (!outcome.measured) return static_cast<int>(ExitCode::unusable);
         if (!outcome.met) code = ExitCode::expectation_failed;
     }
+    if (!all_alike(result)) code = ExitCode::expectation_failed;
     return static_cast<int>(code);
 }
 
@@ -168,7 +168,7 @@ class Experiment {
         machine.wall_ns =
             std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
         if (const auto why = nothing_ran(reports)) return fail(ErrorKind::unsupported, *why);
-        ExperimentResult result = judged(file_.scenario, plan_, std::move(reports));
+        OVERLAB_TRY(ExperimentResult result, result_of(std::move(reports), directory));
         machine.deterministic_sha256 = sha256(deterministic_json(result));
         digest_ = machine.deterministic_sha256;
         json_ = result_json(result, machine);
@@ -183,6 +183,20 @@ class Experiment {
     [[nodiscard]] const std::string& path() const { return path_; }
 
    private:
+    /// Every run judged by its first repeat.
+    Result<ExperimentResult> result_of(std::vector<RunReport> reports,
+                                       const ResultDirectory& directory) const {
+        std::vector<RepeatOutcome> repeats;
+        if (plan_.repeats > 1) {
+            OVERLAB_TRY(repeats, compare_repeats(plan_.jobs, reports, directory));
+        }
+        ExperimentResult result =
+            judged(file_.scenario, plan_, first_reports(plan_.jobs, std::move(reports)));
+        result.repeats = std::move(repeats);
+        OVERLAB_TRY(result.captures, list_captures(plan_.jobs));
+        return result;
+    }
+
     Result<std::vector<RunReport>> run_all(const Runners& runners, Interrupts& interrupts,
                                            unsigned parallel) {
         Progress progress(plan_.jobs.size(), !options_.no_progress);
@@ -215,10 +229,10 @@ int run_experiment(const ExperimentOptions& options, Selection selection, const 
         fmt::print("{}", experiment.json());
     } else {
         print_tables(*result, file->warnings, selection);
-        fmt::print("\n{}: result.json, flows.csv, summary.txt{}\n", experiment.path(),
-                   options.capture ? ", captures/" : "");
+        fmt::print("\n{}: result.json, flows.csv, summary.txt{}{}\n", experiment.path(),
+                   options.capture ? ", captures/" : "", all_alike(*result) ? "" : ", repeats/");
         // Real time never gives the same numbers twice.
-        if (result->worlds == std::vector<std::string>{"sim"})
+        if (reproducible(*result))
             fmt::print("sha256 of the deterministic part: {}\n", experiment.digest());
     }
     return exit_code_of(*result);

@@ -14,8 +14,8 @@ namespace overlab::cli {
 
 enum class Format : std::uint8_t { table, json };
 
-/// 0 all well, 1 an expectation was not met, 2 bad input or nothing usable came of it; 128 + a
-/// signal.
+/// 0 all well, 1 an expectation was not met or a repeat differed, 2 bad input or nothing usable
+/// came of it; 128 + a signal.
 enum class ExitCode : int { ok = 0, expectation_failed = 1, unusable = 2 };
 
 struct ExperimentOptions {
@@ -23,6 +23,7 @@ struct ExperimentOptions {
     Format format = Format::table;
     std::uint64_t seed = 0;             ///< 0: the scenario's
     unsigned runs = 1;                  ///< seeds: seed, seed + 1, ...
+    unsigned repeat = 1;                ///< each run so often, to see that it gives the same
     std::vector<std::string> backends;  ///< empty: the command's default
     std::vector<std::string> worlds{"sim"};
     KernelOptions kernel;  ///< scratch_dir and scenario_file are filled in by the experiment
@@ -36,10 +37,11 @@ struct ExperimentOptions {
 enum class Selection : std::uint8_t { own, compared };
 
 inline constexpr unsigned max_runs = 1000;
+inline constexpr unsigned max_repeats = 100;
 
 void add_format_option(CLI::App& command, Format& format);
 
-/// What only runs on a real kernel know: --udp-mode, --links, --engine.
+/// What only runs on a real kernel know: --udp-mode, --links, --engine, --time.
 void add_kernel_options(CLI::App& command, KernelOptions& kernel);
 
 /// Declares the options on a subcommand.

@@ -35,6 +35,13 @@ void add_kernel_options(CLI::App& command, KernelOptions& kernel) {
     command.add_option("--engine", kernel.engine, "vm: what runs the guest (default: the fittest)")
         ->check(CLI::IsMember(std::vector<std::string>{"kvm", "uml", "tcg"}))
         ->option_text("kvm|uml|tcg");
+    command
+        .add_option("--time", kernel.virtual_time,
+                    "vm: virtual: the guest's clock jumps over idle time and CPU work takes none; "
+                    "the same seed gives the same run")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, bool>{{"wall", false}, {"virtual", true}}))
+        ->option_text("wall|virtual (default: wall)");
 }
 
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
@@ -65,6 +72,12 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command.add_option("--runs", options.runs, "runs a backend, each with the next seed")
         ->check(CLI::Range(1U, max_runs))
         ->option_text("N (default: 1)");
+    command
+        .add_option("--repeat", options.repeat,
+                    "sim, vm in virtual time: do each run so often and compare what it gives, "
+                    "captures too; exit code 1 if anything differs")
+        ->check(CLI::Range(1U, max_repeats))
+        ->option_text("N (default: 1)");
     add_format_option(command, options.format);
     command
         .add_option("--out", options.out,
@@ -72,8 +85,10 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
         ->option_text("DIR");
     command.add_flag("--capture", options.capture, "also write a pcapng file for every link");
     command
-        .add_option("--jobs", options.jobs,
-                    "runs at a time (default: one a core, on real kernels one; at most two a core)")
+        .add_option(
+            "--jobs", options.jobs,
+            "runs at a time (default: one a core, on real kernels in wall time one; at most two "
+            "a core)")
         ->check(CLI::Range(1U, 1024U))
         ->option_text("N");
     add_kernel_options(command, options.kernel);

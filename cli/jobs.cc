@@ -21,6 +21,7 @@ RunReport unavailable_report(const Job& job, const std::string& why) {
     report.scenario = job.scenario.name;
     report.backend = backend_name(job.scenario.network.backend);
     report.world = job.world;
+    report.virtual_time = in_virtual_time(job.world, job.options.kernel);
     report.seed = job.options.seed;
     // The job's name, which stands before every error, and the backend's are known from the report
     // itself.
@@ -126,6 +127,10 @@ class Pool {
 };
 
 }  // namespace
+
+bool in_virtual_time(std::string_view world, const KernelOptions& kernel) {
+    return world == "sim" || (world == "vm" && kernel.virtual_time);
+}
 
 Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs, const Runners& runners,
                                         unsigned parallel, Interrupts& interrupts,

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/interrupts.h"
@@ -25,11 +26,15 @@ using Runner = std::function<Result<RunReport>(const Scenario&, const RunOptions
 /// By the world's name: `sim`, `kernel`, `vm`.
 using Runners = std::map<std::string, Runner>;
 
+/// The runs' clocks are their own and not the machine's: the same seed gives the same report.
+[[nodiscard]] bool in_virtual_time(std::string_view world, const KernelOptions& kernel);
+
 struct Job {
     std::string name;           ///< for people: `vxlan, seed 3`
     std::string world = "sim";  ///< a key of the runners
     Scenario scenario;
     RunOptions options;
+    unsigned repeat = 1;  ///< which of the run's repeats, from 1
 };
 
 /// One report a job, in their order. What a world cannot run here (`unsupported`) is a report too,

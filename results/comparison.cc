@@ -13,6 +13,11 @@ namespace {
 
 using Runs = std::vector<const RunReport*>;
 
+/// Guests alone can be in either time; of the others it is known.
+std::string title_of_world(const RunReport& run) {
+    return run.world == "vm" && run.virtual_time ? "vm, virtual time" : run.world;
+}
+
 /// The runs of one row.
 struct RowRuns {
     std::string backend, world;
@@ -119,7 +124,10 @@ Comparison compare(const std::vector<RunReport>& runs) {
     const std::vector<ComparisonMetric> metrics = comparison_metrics(*groups.front().runs.front());
     for (const ComparisonMetric& metric : metrics) comparison.columns.push_back(metric.column);
     for (const auto& [backend, world, group] : groups) {
-        ComparisonRow row{.backend = backend, .world = world, .cells = {}};
+        ComparisonRow row{.backend = backend,
+                          .world = world,
+                          .world_title = title_of_world(*group.front()),
+                          .cells = {}};
         for (const ComparisonMetric& metric : metrics) row.cells.push_back(cell_of(metric, group));
         comparison.rows.push_back(std::move(row));
         collect_notes(backend, group, comparison);

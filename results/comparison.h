@@ -39,6 +39,7 @@ struct ComparisonCell {
 
 struct ComparisonRow {
     std::string backend, world;
+    std::string world_title;            ///< for people: `vm, virtual time`
     std::vector<ComparisonCell> cells;  ///< one a column
 };
 

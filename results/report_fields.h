@@ -115,6 +115,7 @@ void visit_fields(T& report, Visit&& visit) {
     visit("unavailable", report.unavailable);
     visit("unmeasured", report.unmeasured);
     visit("unreachable", report.unreachable);
+    visit("virtual_time", report.virtual_time);
     visit("warnings", report.warnings);
     visit("world", report.world);
 }

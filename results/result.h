@@ -23,7 +23,29 @@ struct ExpectationOutcome {
     bool met = false;
 };
 
-/// The reproducible part (of a run in sim; other worlds run in real time).
+/// How one repeat of a run was unlike the first.
+struct RepeatDifference {
+    unsigned repeat = 2;
+    std::string file;  ///< in the result folder
+    std::string what;  ///< the place of the first difference and what is there in both
+};
+
+/// What came of doing one run several times (--repeat).
+struct RepeatOutcome {
+    std::string backend, world;
+    std::uint64_t seed = 0;
+    unsigned repeats = 0;
+    unsigned identical = 0;                     ///< to the first, itself included
+    std::vector<RepeatDifference> differences;  ///< by repeat, then file
+};
+
+struct CaptureFile {
+    std::string file;  ///< in the result folder
+    std::uint64_t bytes = 0;
+    std::string sha256;
+};
+
+/// The reproducible part (of runs in virtual time), and what was asked for beside it.
 struct ExperimentResult {
     std::string scenario, description;
     std::vector<std::string> worlds;               ///< in the order asked for
@@ -31,7 +53,14 @@ struct ExperimentResult {
     std::vector<std::uint64_t> seeds;              ///< ascending
     std::vector<RunReport> runs;                   ///< by backend, world, seed, in those orders
     std::vector<ExpectationOutcome> expectations;  ///< by run, then in the scenario's order
+    // Not in deterministic_json(): asking for them does not change what a run gives.
+    std::vector<CaptureFile> captures;   ///< by file; empty unless asked for
+    std::vector<RepeatOutcome> repeats;  ///< one a run that was possible; empty unless asked for
 };
+
+/// True if every machine that can do the runs gets the same: all were in virtual time, and none was
+/// refused for what this machine lacks.
+[[nodiscard]] bool reproducible(const ExperimentResult& result);
 
 /// What may differ between two machines that agree on the result.
 struct MachineFacts {

@@ -73,6 +73,32 @@ Json comparison_json(const Comparison& comparison) {
     return rows;
 }
 
+Json captures_json(const std::vector<CaptureFile>& captures) {
+    Json list = Json::array();
+    for (const CaptureFile& capture : captures) {
+        list.push_back(
+            {{"bytes", capture.bytes}, {"file", capture.file}, {"sha256", capture.sha256}});
+    }
+    return list;
+}
+
+Json repeats_json(const std::vector<RepeatOutcome>& repeats) {
+    Json list = Json::array();
+    for (const RepeatOutcome& run : repeats) {
+        Json differences = Json::array();
+        for (const RepeatDifference& one : run.differences) {
+            differences.push_back({{"file", one.file}, {"repeat", one.repeat}, {"what", one.what}});
+        }
+        list.push_back({{"backend", run.backend},
+                        {"differences", std::move(differences)},
+                        {"identical", run.identical},
+                        {"repeats", run.repeats},
+                        {"seed", run.seed},
+                        {"world", run.world}});
+    }
+    return list;
+}
+
 Json deterministic(const ExperimentResult& result) {
     Json runs = Json::array();
     for (const RunReport& run : result.runs) runs.push_back(report_to_json(run));
@@ -97,17 +123,19 @@ std::string deterministic_json(const ExperimentResult& result) {
 }
 
 std::string result_json(const ExperimentResult& result, const MachineFacts& machine) {
-    const Json document{{"overlab", result_schema_version},
-                        {"deterministic", deterministic(result)},
-                        {"machine",
-                         {{"compiler", machine.compiler},
-                          {"deterministic_sha256", machine.deterministic_sha256},
-                          {"jobs", machine.jobs},
-                          {"overlab_version", machine.overlab_version},
-                          {"program_sha256", machine.program_sha256},
-                          {"scenario_file", machine.scenario_file},
-                          {"scenario_sha256", machine.scenario_sha256},
-                          {"wall_ns", machine.wall_ns}}}};
+    Json document{{"overlab", result_schema_version},
+                  {"deterministic", deterministic(result)},
+                  {"machine",
+                   {{"compiler", machine.compiler},
+                    {"deterministic_sha256", machine.deterministic_sha256},
+                    {"jobs", machine.jobs},
+                    {"overlab_version", machine.overlab_version},
+                    {"program_sha256", machine.program_sha256},
+                    {"scenario_file", machine.scenario_file},
+                    {"scenario_sha256", machine.scenario_sha256},
+                    {"wall_ns", machine.wall_ns}}}};
+    if (!result.captures.empty()) document["captures"] = captures_json(result.captures);
+    if (!result.repeats.empty()) document["repeats"] = repeats_json(result.repeats);
     return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -1,9 +1,9 @@
 // result.json: an experiment's result as one JSON document, described by results/schema.json.
 //
 // `deterministic` holds what every machine must reproduce byte for byte (its digest is printed),
-// `machine` the rest. Keys are sorted, numbers are integers with the unit in the key. An
-// expectation's bound and measured value keep the metric's own unit and are the only numbers that
-// may have a fraction.
+// `machine` the rest; `captures` and `repeats` are there if they were asked for. Keys are sorted,
+// numbers are integers with the unit in the key. An expectation's bound and measured value keep the
+// metric's own unit and are the only numbers that may have a fraction.
 #pragma once
 
 #include <string>

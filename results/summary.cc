@@ -44,7 +44,7 @@ Table comparison_table(const Comparison& comparison) {
     table.add_row(std::move(heading));
     for (const ComparisonRow& row : comparison.rows) {
         std::vector<TableCell> cells{{row.backend, CellStyle::plain}};
-        if (several_worlds) cells.push_back({.text = row.world, .left = true});
+        if (several_worlds) cells.push_back({.text = row.world_title, .left = true});
         for (std::size_t i = 0; i < row.cells.size(); ++i) {
             cells.push_back(table_cell(row.cells[i], comparison.columns[i]));
         }
@@ -196,6 +196,26 @@ std::string expectation_line(const ExpectationOutcome& outcome, bool several_wor
 }
 
 }  // namespace
+
+std::string repeats_text(const ExperimentResult& result) {
+    std::string out;
+    std::size_t listed = 0;
+    for (const RepeatOutcome& run : result.repeats) {
+        if (run.differences.empty() && ++listed > max_listed) continue;
+        const std::string world = result.worlds.size() > 1 ? " in " + run.world : std::string();
+        out += fmt::format("repeats: {} of {} identical ({}{}, seed {})\n", run.identical,
+                           run.repeats, run.backend, world, run.seed);
+        for (const RepeatDifference& one : run.differences | std::views::take(max_listed))
+            out += fmt::format("  repeat {}: {}: {}\n", one.repeat, one.file, one.what);
+        if (run.differences.size() > max_listed) {
+            out +=
+                fmt::format("  and {} more in result.json\n", run.differences.size() - max_listed);
+        }
+    }
+    if (listed > max_listed)
+        out += fmt::format("repeats: and {} more runs identical\n", listed - max_listed);
+    return out;
+}
 
 std::string comparison_text(const Comparison& comparison, const TableOptions& options) {
     std::string out = comparison_table(comparison).render(options);

@@ -19,6 +19,10 @@ namespace overlab {
 /// One run in detail: its flows and its hosts' figures.
 [[nodiscard]] std::string run_text(const RunReport& run, const TableOptions& options);
 
+/// A line for each run: `repeats: 5 of 5 identical (vxlan, seed 1)`, and one for each difference.
+/// Empty without repeats.
+[[nodiscard]] std::string repeats_text(const ExperimentResult& result);
+
 enum class Listed : std::uint8_t { all, unmet };
 
 /// How many expectations are met, then a line for each, or for each that is not: `ok` or `FAILED`

@@ -21,6 +21,7 @@ RunReport SimWorld::report() const {
     report.scenario = scenario_->name;
     report.backend = network_backend_name(*scenario_);
     report.world = "sim";
+    report.virtual_time = true;
     report.seed = seed_;
     report.duration_ns = scenario_->duration.ns;
     report.series_step_ns = milliseconds(100).ns;

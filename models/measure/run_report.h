@@ -74,6 +74,8 @@ struct EventReport {
 
 struct RunReport {
     std::string scenario, backend, world;
+    /// The clock was the run's own and not the machine's: the same seed gives the same report.
+    bool virtual_time = false;
     /// Why this world cannot run this backend here, with the remedy. If not empty, nothing below is
     /// measured but `seed`.
     std::string unavailable;

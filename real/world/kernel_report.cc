@@ -22,9 +22,10 @@ Result<RunReport> KernelWorld::report() {
     report.scenario = scenario_->name;
     report.backend = backend_name(scenario_->network.backend);
     report.world = "kernel";
+    report.virtual_time = options_.kernel.virtual_time;
     report.seed = seed_;
     report.duration_ns = scenario_->duration.ns;
-    report.series_step_ns = milliseconds(100).ns;
+    report.series_step_ns = series_step(scenario_->duration).ns;
     // Pod bytes in clear would take a look into every packet; captures have them all.
     report.unmeasured = {"busiest_core_ns", "clear_pod_bytes", "drops_total", "events",
                          "wire_bytes"};

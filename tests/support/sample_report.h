@@ -48,6 +48,7 @@ inline RunReport report_of(std::string backend, std::uint64_t seed = 1) {
     report.scenario = "two-hosts";
     report.backend = std::move(backend);
     report.world = "sim";
+    report.virtual_time = true;
     report.seed = seed;
     report.duration_ns = 2'000'000'000;
     report.overlay_mtu = 1450;
