@@ -17,6 +17,7 @@ int run_command_line(int argc, char** argv, Environment environment) {
     add_trace_command(app, environment);
     add_run_in_guest_command(app, environment);
     add_doctor_command(app, environment);
+    add_kernel_command(app, environment);
     add_version_command(app, environment);
     try {
         app.parse(argc, argv);

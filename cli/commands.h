@@ -22,6 +22,7 @@ void add_compare_command(CLI::App& app, Environment& environment);
 void add_trace_command(CLI::App& app, Environment& environment);
 void add_run_in_guest_command(CLI::App& app, Environment& environment);
 void add_doctor_command(CLI::App& app, Environment& environment);
+void add_kernel_command(CLI::App& app, Environment& environment);
 void add_version_command(CLI::App& app, Environment& environment);
 
 /// Parses the arguments and runs the command. Returns the process' exit code; usage errors give 2.

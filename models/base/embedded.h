@@ -1,4 +1,5 @@
-// Text files compiled into the program (cmake/embed.cmake): the JSON Schema and the cost profiles.
+// Text files compiled into the program (cmake/embed.cmake): the JSON Schema, the cost
+// profiles, the guest kernel's configuration.
 #pragma once
 
 #include <string_view>

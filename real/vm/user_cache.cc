@@ -13,8 +13,16 @@
 #include <system_error>
 
 namespace overlab::real {
+namespace {
 
-Result<std::filesystem::path> user_cache_folder() {
+/// The folder that holds every program's cache.
+Result<std::filesystem::path> cache_home() {
+    constexpr std::string_view name = "XDG_CACHE_HOME=";
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text(*entry);
+        if (text.starts_with(name) && text.substr(name.size()).starts_with('/'))
+            return std::filesystem::path(text.substr(name.size()));
+    }
     std::array<char, 4096> buffer{};
     passwd entry{};
     passwd* found = nullptr;
@@ -23,7 +31,14 @@ Result<std::filesystem::path> user_cache_folder() {
         return fail(ErrorKind::unavailable,
                     fmt::format("user {}: no home folder in the password file", ::geteuid()));
     }
-    std::filesystem::path folder = std::filesystem::path(entry.pw_dir) / ".cache" / "overlab";
+    return std::filesystem::path(entry.pw_dir) / ".cache";
+}
+
+}  // namespace
+
+Result<std::filesystem::path> user_cache_folder() {
+    OVERLAB_TRY(const std::filesystem::path home, cache_home());
+    std::filesystem::path folder = home / "overlab";
     std::error_code code;
     std::filesystem::create_directories(folder, code);
     if (code || ::access(folder.c_str(), W_OK) != 0) {

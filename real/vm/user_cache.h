@@ -9,8 +9,9 @@
 
 namespace overlab::real {
 
-/// ~/.cache/overlab of the user's entry in the password file, made if absent, mode 0700. Errors:
-/// unavailable (no home folder, or not writable).
+/// $XDG_CACHE_HOME/overlab, as the XDG Base Directory Specification 0.8 says: an empty or relative
+/// value counts as none. Else ~/.cache/overlab of the user's entry in the password file. Made if
+/// absent, mode 0700. Errors: unavailable (no home folder, or not writable).
 [[nodiscard]] Result<std::filesystem::path> user_cache_folder();
 
 /// Of `path`'s file: path, size and modification time. Differs once the file is replaced.

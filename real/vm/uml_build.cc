@@ -1,0 +1,296 @@
+#include "real/vm/uml_build.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "real/base/fd.h"
+#include "real/base/process.h"
+#include "real/vm/long_step.h"
+#include "real/vm/uml_lock.h"
+#include "real/vm/uml_source.h"
+
+namespace overlab::real {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Lines that make prints for our configuration: for the progress only, so near enough is good.
+constexpr double expected_steps = 820;
+/// Shares of the whole that are done before compiling starts, measured on two cores.
+constexpr double after_fetch = 0.02, after_unpack = 0.06, after_configure = 0.08;
+/// The source, the objects, the package, and some room.
+constexpr std::uint64_t needed_bytes = 700ULL << 20;
+constexpr std::size_t shown_log_lines = 15;
+
+struct Tool {
+    const char *program, *package;
+};
+constexpr std::array tools{Tool{"gcc", "gcc"},        Tool{"ld", "binutils"},
+                           Tool{"strip", "binutils"}, Tool{"make", "make"},
+                           Tool{"flex", "flex"},      Tool{"bison", "bison"},
+                           Tool{"bc", "bc"},          Tool{"xz", "xz-utils"},
+                           Tool{"tar", "tar"},        Tool{"setsid", "util-linux"}};
+constexpr std::array download_tools{Tool{"apt-get", "apt"}, Tool{"dpkg-deb", "dpkg"}};
+
+std::unexpected<Error> os_failure(const fs::path& path, const std::error_code& code) {
+    return fail(
+        code == std::errc::no_space_on_device ? ErrorKind::out_of_space : ErrorKind::unavailable,
+        fmt::format("{}: {}", path.string(), code.message()), code.value());
+}
+
+std::string read_file(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Result<void> write_file(const fs::path& path, std::string_view text) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << text;
+    if (file.flush()) return {};
+    return os_failure(path, {errno, std::generic_category()});
+}
+
+std::string last_lines(std::string_view text, std::size_t count) {
+    std::size_t start = text.size();
+    while (start > 0 && count > 0) {
+        start = text.rfind('\n', start - 1);
+        if (start == std::string_view::npos) return std::string(text);
+        // The one at the very end closes a line and opens none.
+        if (start + 1 < text.size()) --count;
+    }
+    return std::string(text.substr(std::min(start + 1, text.size())));
+}
+
+/// Counts the lines `  CC      file` that make adds to its log.
+class StepCounter {
+   public:
+    explicit StepCounter(fs::path log) : log_(std::move(log)) {}
+
+    double count() {
+        std::ifstream file(log_, std::ios::binary);
+        file.seekg(read_);
+        for (std::string line; std::getline(file, line) && !file.eof();) {
+            read_ += static_cast<std::streamoff>(line.size() + 1);
+            if (line.starts_with("  ") && line.size() > 2 && line[2] >= 'A' && line[2] <= 'Z')
+                ++count_;
+        }
+        return count_;
+    }
+
+   private:
+    fs::path log_;
+    std::streamoff read_ = 0;
+    double count_ = 0;
+};
+
+/// One build: the source is known, the lock is ours.
+class Builder {
+   public:
+    Builder(const UmlBuildOptions& options, const UmlWatcher& watcher, UmlSource source,
+            std::string digest)
+        : options_(options),
+          watcher_(watcher),
+          source_(std::move(source)),
+          digest_(std::move(digest)),
+          work_(uml_work_folder(options.cache, digest_)),
+          log_(work_ / "build.log") {}
+
+    Result<UmlKernel> build();
+
+   private:
+    Result<void> prepare();
+    Result<void> get_tree();
+    Result<void> configure();
+    Result<void> compile();
+    Result<void> install();
+    /// Runs it with its words in the log; `done`: asked for the fraction of the whole.
+    Result<void> step(std::string_view doing, const std::vector<std::string>& argv,
+                      const std::function<double()>& done) const;
+    [[nodiscard]] std::vector<std::string> make(std::vector<std::string> more) const;
+    [[nodiscard]] fs::path objects() const { return work_ / "objects"; }
+    [[nodiscard]] fs::path fragment() const { return work_ / "uml.config"; }
+
+    const UmlBuildOptions& options_;
+    const UmlWatcher& watcher_;
+    UmlSource source_;
+    std::string digest_;
+    fs::path work_, log_;
+};
+
+Result<void> Builder::step(std::string_view doing, const std::vector<std::string>& argv,
+                           const std::function<double()>& done) const {
+    const Command command{
+        .argv = argv,
+        // The kernel says who built it and when: the same everywhere, because a guest can read it.
+        .env = {{"KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 1970"},
+                {"KBUILD_BUILD_USER", "overlab"},
+                {"KBUILD_BUILD_HOST", "overlab"},
+                {"KBUILD_BUILD_VERSION", "1"},
+                {"LC_ALL", "C"},
+                {"MAKEFLAGS", ""}},
+        .output = log_};
+    const auto go_on = [&] { return watcher_(doing, done()); };
+    if (!go_on()) return fail(ErrorKind::already_exists, "stopped");
+    OVERLAB_TRY(const ExitStatus status, run_step(command, go_on));
+    if (status.clean()) return {};
+    const std::string log = read_file(log_);
+    const bool full = log.contains("No space left on device");
+    return fail(full ? ErrorKind::out_of_space : ErrorKind::unavailable,
+                fmt::format("{}: {}{}; the end of {}:\n{}", doing, status.to_string(),
+                            full ? ", the disk is full" : "", log_.string(),
+                            last_lines(log, shown_log_lines)));
+}
+
+Result<void> Builder::prepare() {
+    std::error_code code;
+    if (options_.force) fs::remove_all(work_, code);
+    if (!code) fs::create_directories(objects(), code);
+    if (code) return os_failure(work_, code);
+    struct statvfs status{};
+    if (fs::exists(uml_tree(work_)) || ::statvfs(work_.c_str(), &status) != 0) return {};
+    const std::uint64_t free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize;
+    if (free_bytes >= needed_bytes) return {};
+    fs::remove_all(work_, code);  // There is nothing in it yet.
+    return fail(ErrorKind::out_of_space,
+                fmt::format("{}: {} MB free, a build takes {}; make room there, or set "
+                            "XDG_CACHE_HOME to a folder that has it",
+                            options_.cache.string(), free_bytes >> 20, needed_bytes >> 20));
+}
+
+Result<void> Builder::get_tree() {
+    if (fs::exists(uml_tree(work_))) return {};
+    if (source_.tarball.empty()) {
+        const fs::path fetched = fetched_tarball(work_);
+        if (!fs::exists(fetched)) {
+            auto done = step("downloading the source", fetch_command(work_), [] { return 0.0; });
+            if (!done) return done;
+        }
+        source_.tarball = fetched;
+    }
+    return step("unpacking the source", unpack_command(source_.tarball, work_),
+                [] { return after_fetch; });
+}
+
+std::vector<std::string> Builder::make(std::vector<std::string> more) const {
+    std::vector<std::string> argv{"make", "-C", uml_tree(work_), "ARCH=um",
+                                  fmt::format("O={}", objects().string()),
+                                  // Somebody's environment may be made for another kernel.
+                                  "CROSS_COMPILE=", "KBUILD_VERBOSE=0", "KCFLAGS="};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+}
+
+Result<void> Builder::configure() {
+    if (auto written = write_file(fragment(), uml_config()); !written) return written;
+    auto made =
+        step("configuring",
+             make({fmt::format("KCONFIG_ALLCONFIG={}", fragment().string()), "allnoconfig"}),
+             [] { return after_unpack; });
+    if (!made) return made;
+    const std::vector<std::string> missing =
+        options_not_taken(uml_config(), read_file(objects() / ".config"));
+    if (missing.empty()) return {};
+    return fail(ErrorKind::unavailable,
+                fmt::format("{}: this source does not take {} (gone, or depends on what is off)",
+                            fragment().string(), fmt::join(missing, ", ")));
+}
+
+Result<void> Builder::compile() {
+    StepCounter counter(log_);
+    // What an earlier build has done is in the log as well, and not part of what we wait for.
+    const double before = counter.count();
+    const double steps = std::max(1.0, expected_steps - before);
+    return step("compiling", make({fmt::format("-j{}", options_.jobs), "linux"}), [&] {
+        const double compiled = std::min(1.0, (counter.count() - before) / steps);
+        return after_configure + 0.99 * (1 - after_configure) * compiled;
+    });
+}
+
+/// Into a folder beside the final one, which then takes its place: never half a kernel.
+Result<void> Builder::install() {
+    const fs::path folder = uml_folder(options_.cache, digest_);
+    const fs::path fresh = work_ / "result";
+    std::error_code code;
+    fs::remove_all(fresh, code);
+    if (!code) fs::create_directories(fresh, code);
+    if (!code) fs::copy_file(objects() / ".config", fresh / "config", code);
+    if (code) return os_failure(fresh, code);
+    const auto nearly_done = [] { return 1.0; };
+    auto done =
+        step("finishing", {"strip", "-o", fresh / "linux", objects() / "linux"}, nearly_done);
+    // It prints its release and ends: proof that it is a program that this machine can run.
+    if (done) done = step("finishing", {fresh / "linux", "--version"}, nearly_done);
+    if (!done) return done;
+    const std::string compiler =
+        output_of({.argv = {"gcc", "--version"}, .env = {{"LC_ALL", "C"}}}).value_or("");
+    const nlohmann::json about{{"built_with", compiler.substr(0, compiler.find('\n'))},
+                               {"digest", digest_},
+                               {"version", source_.version}};
+    done = write_file(fresh / "about.json", about.dump(1) + '\n');
+    if (!done) return done;
+    fs::remove_all(folder, code);
+    if (!code) fs::rename(fresh, folder, code);
+    if (code) return os_failure(folder, code);
+    return {};
+}
+
+Result<UmlKernel> Builder::build() {
+    for (const auto part : {&Builder::prepare, &Builder::get_tree, &Builder::configure,
+                            &Builder::compile, &Builder::install}) {
+        if (auto done = (this->*part)(); !done) return std::unexpected(done.error());
+    }
+    std::error_code ignored;  // What is left is seen by `kernel status` and goes with the next one.
+    if (!options_.keep) fs::remove_all(work_, ignored);
+    return uml_kernel_at(options_.cache, digest_);
+}
+
+}  // namespace
+
+std::vector<std::string> missing_build_packages(bool download) {
+    std::set<std::string> packages;
+    for (const Tool& tool : tools) {
+        if (find_program(tool.program).empty()) packages.insert(tool.package);
+    }
+    for (const Tool& tool : download_tools) {
+        if (download && find_program(tool.program).empty()) packages.insert(tool.package);
+    }
+    // gcc comes without the C library's headers, and User-mode Linux is a program that needs them.
+    if (::access("/usr/include/stdlib.h", R_OK) != 0) packages.insert("libc6-dev");
+    return {packages.begin(), packages.end()};
+}
+
+Result<UmlKernel> build_uml_kernel(const UmlBuildOptions& options, const UmlWatcher& watcher) {
+    OVERLAB_TRY(UmlSource source, find_uml_source(options.source));
+    const std::string digest = uml_digest(source.version, uml_config());
+    if (!options.force) {
+        if (auto there = uml_kernel_at(options.cache, digest)) return there;
+    }
+    const auto missing = missing_build_packages(source.tarball.empty());
+    if (!missing.empty()) {
+        return fail(ErrorKind::not_found,
+                    fmt::format("building a kernel needs what is not installed; apt-get install {}",
+                                fmt::join(missing, " ")));
+    }
+    OVERLAB_TRY(const Fd lock, take_uml_lock(options.cache, [&watcher] {
+                    return watcher("waiting for another build", 0.0);
+                }));
+    if (!options.force) {
+        // The one that we have waited for has made it.
+        if (auto there = uml_kernel_at(options.cache, digest)) return there;
+    }
+    return Builder(options, watcher, std::move(source), digest).build();
+}
+
+}  // namespace overlab::real
