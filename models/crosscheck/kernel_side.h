@@ -23,12 +23,16 @@ namespace overlab {
 struct CrossSegment {
     Ipv4Prefix subnet;
     std::uint32_t mtu = 1500;
+
+    friend bool operator==(const CrossSegment&, const CrossSegment&) = default;
 };
 
 struct CrossHost {
     std::string name;
     std::size_t segment = 0;
     Ipv4Address address;  ///< on eth0, within the segment's subnet
+
+    friend bool operator==(const CrossHost&, const CrossHost&) = default;
 };
 
 struct CrossLayout {
@@ -37,6 +41,9 @@ struct CrossLayout {
 
     friend bool operator==(const CrossLayout&, const CrossLayout&) = default;
 };
+
+/// Where probes come from and go to.
+inline constexpr std::uint16_t probe_source_port = 40000, probe_port = 9000;
 
 /// A UDP datagram from a pod.
 struct ProbePacket {
@@ -91,8 +98,7 @@ class KernelSide {
     [[nodiscard]] virtual HostStack& stack(std::size_t host) = 0;
 
     /// The kernel's SAs for connections that the node asks for: no negotiation; both directions, at
-    /// once, with keys and SPIs that follow from the connection's name, equal on both ends. Lives
-    /// until the next reset().
+    /// once, as fixed_sas() says. Lives until the next reset().
     [[nodiscard]] virtual IkeDaemon& ike(std::size_t host) = 0;
 
     /// What a container runtime sets up for a lease: the bridge cni0 with the subnet's first

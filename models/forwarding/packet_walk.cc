@@ -48,8 +48,19 @@ PacketWalk::PacketWalk(std::vector<WalkHost> hosts, UnderlayPathFn underlay)
 }
 
 Walk PacketWalk::walk(const WalkPacket& packet) const {
-    CHECK(host_of_pod_.contains(packet.source));
-    return Walker({hosts_, host_of_pod_, host_of_address_, underlay_}, packet).run();
+    const auto sender = host_of_pod_.find(packet.source);
+    CHECK(sender != host_of_pod_.end());
+    return walk_from_pod(sender->second, packet);
+}
+
+Walk PacketWalk::walk_from_pod(std::size_t host, const WalkPacket& packet) const {
+    CHECK(host < hosts_.size());
+    return Walker({hosts_, host_of_address_, underlay_}, packet).run_from_pod(host);
+}
+
+Walk PacketWalk::walk_from_host(std::size_t host, const WalkPacket& packet) const {
+    CHECK(host < hosts_.size());
+    return Walker({hosts_, host_of_address_, underlay_}, packet).run_from_host(host);
 }
 
 }  // namespace overlab

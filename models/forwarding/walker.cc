@@ -32,14 +32,21 @@ std::uint32_t esp_bytes(std::uint32_t size, bool in_udp) {
                                       esp_iv_bytes + esp_trailer_bytes(size));
 }
 
-/// The largest fragment of a packet that has to fit `mtu`: offsets count in units of 8 bytes.
-std::uint32_t fragment_size(std::uint32_t mtu) { return ip_bytes + (mtu - ip_bytes) / 8 * 8; }
-
 }  // namespace
 
-Walk Walker::run() {
+Walk Walker::run_from_pod(std::size_t host) {
+    start_ = here_ = host;
     leave_pod();
-    Origin origin = Origin::pod;
+    return run(Origin::pod);
+}
+
+Walk Walker::run_from_host(std::size_t host) {
+    start_ = here_ = host;
+    size_on_wire_ = packet_.size;
+    return run(Origin::host);
+}
+
+Walk Walker::run(Origin origin) {
     while (!ended_) {
         const std::optional<Flight> flight = forward(origin);
         if (!flight || !cross(*flight)) break;
@@ -63,8 +70,15 @@ std::nullopt_t Walker::end(Disposition disposition, std::string_view stage, std:
     step(stage, std::move(what), std::move(row));
     walk_.disposition = disposition;
     walk_.at = here().name;
+    walk_.at_host = here_;
     ended_ = true;
     return std::nullopt;
+}
+
+std::nullopt_t Walker::refuse(Disposition disposition, WalkIcmp icmp, std::string_view stage,
+                              std::string what, std::string row) {
+    walk_.icmp = icmp;
+    return end(disposition, stage, std::move(what), std::move(row));
 }
 
 std::string Walker::text(const RouteMatch& match) const {
@@ -83,7 +97,6 @@ std::string Walker::policy_text(PolicyRow::Direction direction) const {
 // ---- pods ----
 
 void Walker::leave_pod() {
-    here_ = world_.host_of_pod.at(packet_.source);
     size_on_wire_ = packet_.size;
     step("pod", fmt::format("{} sends {} bytes to {}, TTL {}{}", packet_.source.to_string(),
                             packet_.size, packet_.destination.to_string(), packet_.ttl,
@@ -97,8 +110,7 @@ void Walker::leave_pod() {
 }
 
 bool Walker::pod_is_here(Ipv4Address address) const {
-    const auto owner = world_.host_of_pod.find(address);
-    return owner != world_.host_of_pod.end() && owner->second == here_;
+    return std::ranges::find(here().pods, address) != here().pods.end();
 }
 
 void Walker::deliver(std::string_view how) {
@@ -111,12 +123,13 @@ bool Walker::fits(std::uint32_t mtu, const std::string& where) {
     mtu_ = mtu;
     if (packet_.size <= mtu) return true;
     if (packet_.dont_fragment) {
-        end(Disposition::mtu_exceeded, "route",
-            fmt::format("{} bytes do not fit {} (MTU {}) and must not be fragmented: ICMP "
-                        "fragmentation needed goes to {}",
-                        packet_.size, where, mtu, packet_.source.to_string()));
+        refuse(Disposition::mtu_exceeded, {.type = 3, .code = 4, .mtu = mtu}, "route",
+               fmt::format("{} bytes do not fit {} (MTU {}) and must not be fragmented: ICMP "
+                           "fragmentation needed goes to {}",
+                           packet_.size, where, mtu, packet_.source.to_string()));
         return false;
     }
+    walk_.cut_inside = true;
     step("route", fmt::format("cut into fragments of up to {} bytes for {} (MTU {})",
                               fragment_size(mtu), where, mtu));
     packet_.size = size_on_wire_ = fragment_size(mtu);
@@ -134,11 +147,11 @@ std::optional<Walker::Flight> Walker::forward(Origin origin) {
     if (!admitted(origin)) return std::nullopt;
     const std::optional<RouteMatch> match = tables().route(packet_.destination);
     if (!match) {
-        return end(Disposition::no_route, "route",
-                   fmt::format("no route to {}: ICMP net unreachable goes to {}",
-                               packet_.destination.to_string(), packet_.source.to_string()));
+        return refuse(Disposition::no_route, {.type = 3, .code = 0}, "route",
+                      fmt::format("no route to {}: ICMP net unreachable goes to {}",
+                                  packet_.destination.to_string(), packet_.source.to_string()));
     }
-    if (!take_from_ttl("route", here().name)) return std::nullopt;
+    if (origin != Origin::host && !take_from_ttl("route", here().name, true)) return std::nullopt;
     if (pod_is_here(packet_.destination)) {
         step("bridge", fmt::format("to the pod by {}", tables().link(match->entry.link).name),
              text(*match));
@@ -151,7 +164,7 @@ std::optional<Walker::Flight> Walker::forward(Origin origin) {
 /// As xfrm4_policy_check() on a forwarded packet: what a policy covers must have come out of an SA,
 /// and nothing else may.
 bool Walker::admitted(Origin origin) {
-    if (origin == Origin::pod) return true;
+    if (origin == Origin::pod || origin == Origin::host) return true;
     const PolicyEntry* policy =
         tables().policy(PolicyRow::Direction::fwd, packet_.source, packet_.destination);
     if ((policy != nullptr) == (origin == Origin::esp)) return true;
@@ -164,11 +177,13 @@ bool Walker::admitted(Origin origin) {
     return false;
 }
 
-bool Walker::take_from_ttl(std::string_view stage, std::string_view who) {
+/// `tells`: who drops it says so.
+bool Walker::take_from_ttl(std::string_view stage, std::string_view who, bool tells) {
     if (packet_.ttl > 1) {
         --packet_.ttl;
         return true;
     }
+    if (tells) walk_.icmp = WalkIcmp{.type = 11, .code = 0};
     end(Disposition::ttl_expired, stage, fmt::format("TTL is used up at {}", who));
     return false;
 }
@@ -190,9 +205,9 @@ std::optional<Walker::Flight> Walker::send_by(const RouteMatch& match) {
         case TableLink::Kind::wireguard:
             return into_wireguard(match.entry.link);
         case TableLink::Kind::bridge:
-            return end(Disposition::neighbour_unresolved, "neighbour",
-                       fmt::format("no pod has {}: ICMP host unreachable goes to {}",
-                                   packet_.destination.to_string(), packet_.source.to_string()));
+            return refuse(Disposition::neighbour_unresolved, {.type = 3, .code = 1}, "neighbour",
+                          fmt::format("no pod has {}: ICMP host unreachable goes to {}",
+                                      packet_.destination.to_string(), packet_.source.to_string()));
         case TableLink::Kind::ethernet:
             break;
     }
@@ -209,9 +224,9 @@ std::optional<Walker::Flight> Walker::into_vxlan(const RouteMatch& match) {
         match.entry.has_gateway ? match.entry.gateway : packet_.destination;
     const std::optional<MacAddress> mac = tables().neighbour(match.entry.link, next_hop);
     if (!mac) {
-        return end(Disposition::neighbour_unresolved, "neighbour",
-                   fmt::format("no neighbour {} on {}: ICMP host unreachable goes to {}",
-                               next_hop.to_string(), device.name, packet_.source.to_string()));
+        return refuse(Disposition::neighbour_unresolved, {.type = 3, .code = 1}, "neighbour",
+                      fmt::format("no neighbour {} on {}: ICMP host unreachable goes to {}",
+                                  next_hop.to_string(), device.name, packet_.source.to_string()));
     }
     step("neighbour", fmt::format("next hop {} is {}", next_hop.to_string(), mac->to_string()),
          to_string(Row(NeighbourRow{device.name, next_hop, *mac})));
@@ -240,9 +255,10 @@ std::optional<Walker::Flight> Walker::into_tun(LinkIndex link) {
     if (!fits(tun.mtu, tun.name)) return std::nullopt;
     const std::optional<TunnelPeerRow> peer = tables().tunnel_peer_row(link, packet_.destination);
     if (!peer) {
-        return end(Disposition::tunnel_peer_missing, "tunnel",
-                   fmt::format("the proxy knows no peer for {}: ICMP net unreachable goes to {}",
-                               packet_.destination.to_string(), packet_.source.to_string()));
+        return refuse(Disposition::tunnel_peer_missing,
+                      {.teller = WalkIcmp::Teller::proxy, .type = 3, .code = 0}, "tunnel",
+                      fmt::format("the proxy knows no peer for {}: ICMP net unreachable goes to {}",
+                                  packet_.destination.to_string(), packet_.source.to_string()));
     }
     if (!take_from_ttl("tunnel", "the proxy, which says nothing")) return std::nullopt;
     size_on_wire_ = packet_.size + proxy_bytes;
@@ -277,10 +293,16 @@ std::optional<Walker::Flight> Walker::into_wireguard(LinkIndex link) {
     if (!fits(device.mtu, device.name)) return std::nullopt;
     const WireguardPeerRow* peer = tables().wireguard_peer(link, packet_.destination);
     if (peer == nullptr) {
-        return end(
-            Disposition::tunnel_peer_missing, "tunnel",
+        return refuse(
+            Disposition::tunnel_peer_missing, {.type = 3, .code = 1}, "tunnel",
             fmt::format("{} has no peer for {}: ICMP host unreachable goes to {}", device.name,
                         packet_.destination.to_string(), packet_.source.to_string()));
+    }
+    if (!handshake_succeeds(*peer)) {
+        return end(Disposition::tunnel_peer_missing, "tunnel",
+                   fmt::format("the peer at {}:{} answers no handshake: dropped",
+                               peer->endpoint.to_string(), peer->port),
+                   to_string(Row(*peer)));
     }
     const std::uint32_t overhead = wireguard_bytes(packet_.size, device.mtu);
     size_on_wire_ = packet_.size + overhead;
@@ -293,6 +315,25 @@ std::optional<Walker::Flight> Walker::into_wireguard(LinkIndex link) {
                   .destination = peer->endpoint,
                   .overhead = overhead,
                   .port = peer->port};
+}
+
+/// True unless it is known that the other end has another key or does not know ours.
+bool Walker::handshake_succeeds(const WireguardPeerRow& peer) const {
+    const auto there = world_.host_of_address.find(peer.endpoint);
+    if (!here().wireguard_key) return true;
+    if (there == world_.host_of_address.end()) return false;
+    const WalkHost& host = world_.hosts[there->second];
+    if (!host.wireguard_key) return true;
+    if (*host.wireguard_key != peer.public_key) return false;
+    const std::span<const TableLink> links = host.tables->links();
+    const auto device = std::ranges::find_if(links, [&](const TableLink& link) {
+        return link.present && link.kind == TableLink::Kind::wireguard && link.port == peer.port;
+    });
+    if (device == links.end()) return false;
+    const ForwardingState rows = host.tables->dump();
+    const Row* known = rows.find(
+        WireguardPeerRow{.link = device->name, .public_key = *here().wireguard_key, .allowed = {}});
+    return known != nullptr && std::get<WireguardPeerRow>(*known).psk == peer.psk;
 }
 
 std::optional<Walker::Flight> Walker::into_esp(const PolicyEntry& policy) {

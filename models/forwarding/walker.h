@@ -15,21 +15,26 @@
 
 namespace overlab {
 
+/// The largest fragment of a packet that has to fit `mtu`: offsets count in units of 8 bytes.
+[[nodiscard]] constexpr std::uint32_t fragment_size(std::uint32_t mtu) {
+    return 20 + (mtu - 20) / 8 * 8;
+}
+
 class Walker {
    public:
     struct World {
         const std::vector<WalkHost>& hosts;
-        const std::map<Ipv4Address, std::size_t>& host_of_pod;
         const std::map<Ipv4Address, std::size_t>& host_of_address;
         const UnderlayPathFn& underlay;
     };
 
     Walker(World world, WalkPacket packet) : world_(world), packet_(packet) {}
-    [[nodiscard]] Walk run();
+    [[nodiscard]] Walk run_from_pod(std::size_t host);
+    [[nodiscard]] Walk run_from_host(std::size_t host);
 
    private:
     /// Where a packet comes from when a host forwards it.
-    enum class Origin : std::uint8_t { pod, underlay, esp };
+    enum class Origin : std::uint8_t { pod, underlay, esp, host };
 
     /// A packet on its way through the underlay: bare, or inside something.
     struct Flight {
@@ -52,13 +57,18 @@ class Walker {
     std::nullopt_t end(Disposition disposition, std::string_view stage, std::string what,
                        std::string row = {});
 
+    [[nodiscard]] Walk run(Origin origin);
+    /// Ends the walk as end(), and the sender is told.
+    std::nullopt_t refuse(Disposition disposition, WalkIcmp icmp, std::string_view stage,
+                          std::string what, std::string row = {});
     void leave_pod();
     void deliver(std::string_view how);
     [[nodiscard]] bool fits(std::uint32_t mtu, const std::string& where);
     [[nodiscard]] bool pod_is_here(Ipv4Address address) const;
     [[nodiscard]] std::optional<Flight> forward(Origin origin);
     [[nodiscard]] bool admitted(Origin origin);
-    [[nodiscard]] bool take_from_ttl(std::string_view stage, std::string_view who);
+    [[nodiscard]] bool take_from_ttl(std::string_view stage, std::string_view who,
+                                     bool tells = false);
     [[nodiscard]] std::optional<Flight> send_by(const RouteMatch& match);
     [[nodiscard]] std::optional<Flight> into_vxlan(const RouteMatch& match);
     [[nodiscard]] std::optional<Flight> into_tun(LinkIndex link);
@@ -68,6 +78,8 @@ class Walker {
     [[nodiscard]] bool cross(const Flight& flight);
     [[nodiscard]] std::optional<std::size_t> next_host(const Flight& flight,
                                                        const RouteMatch& match);
+    void note_outer(const Flight& flight, std::uint32_t nic_mtu);
+    [[nodiscard]] bool handshake_succeeds(const WireguardPeerRow& peer) const;
     [[nodiscard]] bool survives(const Flight& flight, std::uint32_t mtu, bool a_router_is_there);
     [[nodiscard]] std::optional<Origin> receive(const Flight& flight);
     [[nodiscard]] std::optional<Origin> receive_vxlan(const Flight& flight);
@@ -82,6 +94,7 @@ class Walker {
     World world_;
     WalkPacket packet_;
     Walk walk_;
+    std::size_t start_ = 0;
     std::size_t here_ = 0;
     std::set<std::size_t> forwarded_by_;
     std::uint32_t size_on_wire_ = 0;

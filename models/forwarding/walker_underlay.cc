@@ -7,6 +7,12 @@
 #include "models/forwarding/walker.h"
 
 namespace overlab {
+namespace {
+
+/// A host's own gateway is a router; a gateway that a row names should be another host.
+bool goes_to_router(const RouteMatch& match) { return match.entry.has_gateway && !match.entry.own; }
+
+}  // namespace
 
 // ---- the underlay ----
 
@@ -17,7 +23,10 @@ bool Walker::cross(const Flight& flight) {
             fmt::format("no route to {} on the underlay", flight.destination.to_string()));
         return false;
     }
+    const TableLink& nic = tables().link(match->entry.link);
     const std::optional<std::size_t> next = next_host(flight, *match);
+    // What goes to a router is on the wire, wherever it ends; what waits for ARP is not.
+    if (next || goes_to_router(*match)) note_outer(flight, nic.mtu);
     if (!next) return false;
     const WalkHost& there = world_.hosts[*next];
     const std::optional<UnderlayPath> path =
@@ -37,7 +46,6 @@ bool Walker::cross(const Flight& flight) {
             text(*match));
         return false;
     }
-    const TableLink& nic = tables().link(match->entry.link);
     if (!survives(flight, nic.mtu, true)) return false;
     if (!survives(flight, path->mtu, path->router_hops > 0)) return false;
     if (flight.kind == Flight::Kind::bare) {
@@ -63,18 +71,49 @@ std::optional<std::size_t> Walker::next_host(const Flight& flight, const RouteMa
                    fmt::format("no host has {}", flight.destination.to_string()));
     }
     if (!match.entry.has_gateway) {
-        return end(
-            Disposition::neighbour_unresolved, "neighbour",
+        return refuse(
+            Disposition::neighbour_unresolved, {.type = 3, .code = 1}, "neighbour",
             fmt::format("nobody on the segment answers ARP for {}", flight.destination.to_string()),
             text(match));
     }
     const auto gateway = addresses.find(match.entry.gateway);
     if (gateway != addresses.end()) return gateway->second;
+    if (!goes_to_router(match)) {
+        return refuse(Disposition::neighbour_unresolved, {.type = 3, .code = 1}, "neighbour",
+                      fmt::format("nobody on the segment answers ARP for {}",
+                                  match.entry.gateway.to_string()),
+                      text(match));
+    }
     return end(Disposition::no_route, "underlay",
                fmt::format("handed to router {}, which knows no pod addresses: ICMP net "
                            "unreachable goes to {}",
                            match.entry.gateway.to_string(), packet_.source.to_string()),
                text(match));
+}
+
+void Walker::note_outer(const Flight& flight, std::uint32_t nic_mtu) {
+    using Kind = Flight::Kind;
+    if (here_ != start_ || !walk_.outer.empty()) return;
+    constexpr std::uint8_t ipip = 4, udp = 17, esp = 50, usual_ttl = 64;
+    WalkOuter outer{.source = flight.source,
+                    .destination = flight.destination,
+                    .protocol = udp,
+                    .destination_port = flight.port,
+                    .size = size_on_wire_,
+                    .dont_fragment = flight.dont_fragment,
+                    .ttl = usual_ttl,
+                    .tag = flight.kind == Kind::vxlan ? flight.vni : flight.spi,
+                    .bare = flight.kind == Kind::bare};
+    if (flight.kind == Kind::ipip) outer.protocol = ipip;
+    if (flight.kind == Kind::esp && flight.port == 0) outer.protocol = esp;
+    if (outer.bare || flight.kind == Kind::ipip) outer.ttl = packet_.ttl;
+    // An ordinary UDP socket (IP_PMTUDISC_WANT): DF unless it knows that the packet does not fit.
+    if (flight.kind == Kind::udp_proxy) outer.dont_fragment = size_on_wire_ <= nic_mtu;
+    if (outer.size > nic_mtu) {
+        if (outer.dont_fragment) return;  // it never gets onto the wire
+        outer.size = fragment_size(nic_mtu);
+    }
+    walk_.outer.push_back(outer);
 }
 
 /// True if the flight passes a stretch of this MTU, cut to pieces or whole.
@@ -98,6 +137,7 @@ bool Walker::survives(const Flight& flight, std::uint32_t mtu, bool a_router_is_
         flight.kind == Flight::Kind::udp_proxy
             ? " (the proxy's first packet is lost: it learns the path's MTU from the ICMP answer)"
             : "";
+    walk_.first_is_lost = walk_.first_is_lost || !note.empty();
     step("underlay", fmt::format("the outer packet is cut into fragments for MTU {}{}", mtu, note));
     return true;
 }
