@@ -2,12 +2,14 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/doctor_report.h"
 #include "cli/experiment.h"
 #include "cli/report_problems.h"
 #include "cli/terminal.h"
+#include "real/vm/user_cache.h"
 
 namespace overlab::cli {
 namespace {
@@ -17,6 +19,13 @@ struct DoctorOptions {
     bool ask_again = false;
     bool fetch_kernel = false;
 };
+
+/// None where there is no cache folder either: `overlab kernel build` will say why.
+std::optional<real::UmlKernel> built_kernel() {
+    const auto cache = real::user_cache_folder();
+    const auto kernel = cache ? real::find_uml_kernel(*cache) : std::unexpected(cache.error());
+    return kernel ? std::optional(*kernel) : std::nullopt;
+}
 
 int run_doctor(const DoctorOptions& options) {
     if (options.fetch_kernel) {
@@ -32,6 +41,7 @@ int run_doctor(const DoctorOptions& options) {
         .features = real::probe_features(),
         .engines =
             real::VmRunner::engines({.uml = {}, .cache = {}, .ask_again = options.ask_again}),
+        .built_kernel = built_kernel(),
     };
     if (options.format == Format::json) {
         fmt::print("{}", doctor_json(diagnosis));

@@ -122,6 +122,11 @@ std::string gaps_text(const Diagnosis& diagnosis) {
     return text.empty() ? "Nothing is missing.\n" : "Missing, and the remedy:\n" + text;
 }
 
+std::string built_kernel_text(const std::optional<real::UmlKernel>& kernel) {
+    return kernel ? fmt::format("built kernel: {}, {}\n", kernel->version, kernel->path.string())
+                  : fmt::format("built kernel: none; {}\n", real::uml_kernel_remedy);
+}
+
 nlohmann::json verdict_json(const Verdict& verdict) {
     nlohmann::json json{{"available", verdict.available}};
     if (!verdict.available) {
@@ -134,15 +139,21 @@ nlohmann::json verdict_json(const Verdict& verdict) {
 }  // namespace
 
 std::string doctor_text(const Diagnosis& diagnosis, const TableOptions& options) {
-    return fmt::format("{}\n{}\n{}\n{}", backends_table(diagnosis, options),
+    return fmt::format("{}\n{}\n{}\n{}\n{}", backends_table(diagnosis, options),
                        features_table(diagnosis, options), engines_table(diagnosis, options),
-                       gaps_text(diagnosis));
+                       built_kernel_text(diagnosis.built_kernel), gaps_text(diagnosis));
 }
 
 std::string doctor_json(const Diagnosis& diagnosis) {
     nlohmann::json document{{"backends", nlohmann::json::object()},
+                            {"built_kernel", nullptr},
                             {"features", nlohmann::json::object()},
                             {"engines", nlohmann::json::array()}};
+    if (diagnosis.built_kernel) {
+        document["built_kernel"] = {{"digest", diagnosis.built_kernel->digest},
+                                    {"path", diagnosis.built_kernel->path.string()},
+                                    {"version", diagnosis.built_kernel->version}};
+    }
     for (const std::string_view backend : real::kernel_backends()) {
         nlohmann::json& worlds = document["backends"][std::string(backend)];
         worlds["sim"] = verdict_json(in_sim(backend));
