@@ -94,17 +94,17 @@ inline bool transfer(const TunLab& lab, std::size_t from, std::size_t chunks,
                     from + 1);
 }
 
-/// Two UDP sockets on the overlay, host 0's connected to host 1's.
+/// Two UDP sockets on the overlay, the one on `from` connected to the other host's.
 struct UdpPair {
     real::Fd client, server;
 
-    explicit UdpPair(const TunLab& lab, std::uint16_t port = 6001)
-        : client(open_socket(lab.netns(0), SOCK_DGRAM)),
-          server(open_socket(lab.netns(1), SOCK_DGRAM, 0, 5)) {
+    explicit UdpPair(const TunLab& lab, std::uint16_t port = 6001, std::size_t from = 0)
+        : client(open_socket(lab.netns(from), SOCK_DGRAM)),
+          server(open_socket(lab.netns(1 - from), SOCK_DGRAM, 0, 5)) {
         constexpr int bytes = 4 << 20;
         (void)::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
-        bind_to(server, TunLab::overlay(1), port);
-        connect_to(client, TunLab::overlay(1), port);
+        bind_to(server, TunLab::overlay(1 - from), port);
+        connect_to(client, TunLab::overlay(1 - from), port);
     }
 };
 
@@ -128,7 +128,7 @@ inline bool send_datagram(const real::Fd& socket, std::span<const std::uint8_t> 
            static_cast<ssize_t>(data.size());
 }
 
-/// Whether a datagram gets from host 0 to host 1.
+/// Whether a datagram gets from the client to the server.
 inline bool passes(const UdpPair& pair, std::size_t bytes = 100, std::uint8_t seed = 1) {
     const auto data = datagram(bytes, seed);
     return send_datagram(pair.client, data) && receive_datagram(pair.server) == data;
