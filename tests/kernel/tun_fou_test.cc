@@ -47,8 +47,7 @@ std::string why_no_fou() {
     const auto done = output_of({.argv = add_port, .env = {}, .netns = &*netns});
     if (done) return {};
     // Nothing loads the module by itself: it has no alias for its netlink family.
-    return "`ip fou add` fails: this kernel has no FOU (CONFIG_NET_FOU), or it is a module that is "
-           "not loaded";
+    return "no FOU in this kernel, or its module is not loaded";
 }
 
 /// Host 0 has our tunnel, host 1 the kernel's. The wire is one without offloads: on another, veth
