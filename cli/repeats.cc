@@ -47,8 +47,9 @@ class Pair {
         : first_(first), other_(other), directory_(directory) {}
 
     Result<std::vector<RepeatDifference>> compare(const RunReport& first, const RunReport& other) {
-        if (auto done = compare_reports(first, other); !done) return std::unexpected(done.error());
+        // Captures first: a report that is kept comes to lie beside them.
         if (auto done = compare_captures(); !done) return std::unexpected(done.error());
+        if (auto done = compare_reports(first, other); !done) return std::unexpected(done.error());
         return std::move(differences_);
     }
 

@@ -36,7 +36,7 @@ struct RepeatOutcome {
     std::uint64_t seed = 0;
     unsigned repeats = 0;
     unsigned identical = 0;                     ///< to the first, itself included
-    std::vector<RepeatDifference> differences;  ///< by repeat, then file
+    std::vector<RepeatDifference> differences;  ///< by repeat; captures by file, then the report
 };
 
 struct CaptureFile {

@@ -76,31 +76,37 @@ std::string unreachable_text(const Comparison& comparison) {
     return out;
 }
 
-/// Backends that a world cannot run on this machine.
-std::string unavailable_text(const Comparison& comparison) {
-    if (comparison.unavailable.empty()) return {};
-    std::string out = "\nnot measured:\n";
-    for (const auto& [backend, world, why] : comparison.unavailable)
-        out += fmt::format("  {} ({} world): {}\n", backend, world, reason_of(why, backend));
-    return out;
-}
-
-/// Each text once, after the backends that it is about.
-std::string warnings_text(const Comparison& comparison) {
-    if (comparison.warnings.empty()) return {};
-    std::vector<std::pair<std::string, std::string>> lines;  // text, backends
-    for (const auto& [backend, text] : comparison.warnings) {
+/// Texts, each once and in the order given, after all whom they are about: `  vxlan, udp: text`.
+std::string grouped_lines(const std::vector<std::pair<std::string, std::string>>& whose_text) {
+    std::vector<std::pair<std::string, std::string>> lines;  // text, whose
+    for (const auto& [who, text] : whose_text) {
         const auto line =
             std::ranges::find(lines, text, &std::pair<std::string, std::string>::first);
         if (line == lines.end()) {
-            lines.emplace_back(text, backend);
+            lines.emplace_back(text, who);
         } else {
-            line->second += ", " + backend;
+            line->second += ", " + who;
         }
     }
-    std::string out = "\nwarnings:\n";
-    for (const auto& [text, backends] : lines) out += fmt::format("  {}: {}\n", backends, text);
+    std::string out;
+    for (const auto& [text, whose] : lines) out += fmt::format("  {}: {}\n", whose, text);
     return out;
+}
+
+/// Backends that a world cannot run on this machine; of several runs each once.
+std::string unavailable_text(const Comparison& comparison) {
+    std::vector<std::pair<std::string, std::string>> reasons;
+    for (const auto& [backend, world, why] : comparison.unavailable) {
+        const std::pair<std::string, std::string> reason(
+            fmt::format("{} ({} world)", backend, world), reason_of(why, backend));
+        if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(reason);
+    }
+    return reasons.empty() ? std::string() : "\nnot measured:\n" + grouped_lines(reasons);
+}
+
+std::string warnings_text(const Comparison& comparison) {
+    return comparison.warnings.empty() ? std::string()
+                                       : "\nwarnings:\n" + grouped_lines(comparison.warnings);
 }
 
 std::string optional_time(std::int64_t ns) {

@@ -4,6 +4,7 @@
     python3 tests/cli/test_program.py PROGRAM
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -70,7 +71,7 @@ class HelpTest(ProgramTest):
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z]+) ", self.overlab("--help").stdout.split("Subcommands:")[1].split("Example:")[0],
                               re.MULTILINE)
-        self.assertEqual(commands, ["run", "compare", "trace", "doctor", "version"])
+        self.assertEqual(commands, ["run", "compare", "trace", "crosscheck", "doctor", "kernel", "version"])
         for command in commands:
             done = self.overlab(command, "--help")
             self.assertEqual(done.returncode, 0)
@@ -134,6 +135,21 @@ class BadInputTest(ProgramTest):
     def test_a_backend_that_the_scenario_does_not_configure(self):
         self.assert_unusable(self.overlab("run", "pair.json", "--backend", "carrier-pigeon"), "carrier-pigeon")
 
+    def test_time_and_repeats_where_there_can_be_none(self):
+        for arguments, part in {
+                ("--time", "virtual"): "add --world vm",
+                ("--world", "sim,kernel", "--time", "virtual"): "add --world vm",
+                ("--world", "vm", "--time", "virtual", "--engine", "kvm"): "leave --engine out",
+                ("--world", "vm", "--time", "virtual", "--engine", "tcg"): "leave --engine out",
+                ("--time", "warp"): "--time",
+                ("--repeat", "0"): "--repeat",
+                ("--repeat", "101"): "--repeat",
+                ("--world", "kernel", "--repeat", "2"): "runs in kernel are in real time",
+                ("--world", "vm", "--repeat", "2"): "add --time virtual",
+                ("--world", "vm", "--time", "wall", "--repeat", "2"): "add --time virtual"}.items():
+            with self.subTest(arguments=arguments):
+                self.assert_unusable(self.overlab("run", "pair.json", *arguments), part)
+
     def test_an_include_is_found_beside_the_file_that_names_it(self):
         os.mkdir(self.folder / "lib.json.d")
         base = {key: SCENARIO[key] for key in ("network", "underlay", "pods")}
@@ -193,6 +209,34 @@ class RunTest(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         files = os.listdir(self.folder / "caught/captures/vxlan-seed1")
         self.assertTrue(any(name.endswith(".pcapng") for name in files), files)
+
+    def test_captures_are_listed_with_their_digests(self):
+        plain = json.loads(self.overlab("run", "pair.json", "--format", "json").stdout)
+        done = self.overlab("run", "pair.json", "--capture", "--out", "caught", "--format", "json")
+        result = json.loads(done.stdout)
+
+        self.assertNotIn("captures", plain)
+        self.assertEqual(result["machine"]["deterministic_sha256"], plain["machine"]["deterministic_sha256"])
+        self.assertEqual(len(result["captures"]), 3)
+        for capture in result["captures"]:
+            octets = (self.folder / "caught" / capture["file"]).read_bytes()
+            self.assertEqual((capture["bytes"], capture["sha256"]), (len(octets), hashlib.sha256(octets).hexdigest()))
+
+    def test_repeats_of_a_simulated_run_are_identical(self):
+        once = json.loads(self.overlab("run", "pair.json", "--format", "json").stdout)
+        done = self.overlab("compare", "pair.json", "--repeat", "3", "--capture", "--out", "thrice")
+
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn("\nrepeats: 3 of 3 identical (host-gw, seed 1)\n"
+                      "repeats: 3 of 3 identical (vxlan, seed 1)\n", done.stdout)
+        self.assertEqual(sorted(os.listdir(self.folder / "thrice")),
+                         ["captures", "flows.csv", "result.json", "summary.txt"])
+        self.assertEqual(sorted(os.listdir(self.folder / "thrice/captures")), ["host-gw-seed1", "vxlan-seed1"])
+        result = json.loads((self.folder / "thrice/result.json").read_text(encoding="utf-8"))
+        self.assertEqual([(one["backend"], one["repeats"], one["identical"]) for one in result["repeats"]],
+                         [("host-gw", 3, 3), ("vxlan", 3, 3)])
+        # Asking for repeats changes nothing of the result.
+        self.assertEqual(result["deterministic"]["runs"][1], once["deterministic"]["runs"][0])
 
     def test_no_colours_and_no_progress_in_a_pipe(self):
         done = self.overlab("compare", "pair.json")

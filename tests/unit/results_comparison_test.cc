@@ -158,3 +158,17 @@ TEST_CASE("Differences are told in percent, large ones in times") {
         REQUIRE(text.find(part) != std::string::npos);
     }
 }
+
+TEST_CASE("CPU time is not compared where it takes none") {
+    RunReport guest = run("vxlan", 1'000'000, 50'000);
+    guest.world = "vm";
+    guest.hosts[0].cpu_ns = {};
+    guest.hosts[0].cpu_measured_ns = {{"agent", 256}};
+    guest.virtual_time = false;
+    REQUIRE(cell(compare({guest}), "vxlan", "network.cpu").value.has_value());
+
+    guest.virtual_time = true;
+
+    const std::vector<std::string> columns = keys(compare({guest}));
+    REQUIRE(std::ranges::find(columns, "network.cpu") == columns.end());
+}

@@ -3,6 +3,7 @@
 
 #include "results/expectations.h"
 #include "results/flows_csv.h"
+#include "results/report_difference.h"
 #include "results/result_json.h"
 #include "results/summary.h"
 #include "tests/support/sample_report.h"
@@ -122,4 +123,95 @@ TEST_CASE("Expectations are printed with what was measured") {
                 "  ok      vxlan: network overlay_mtu: 1450, expected 1450 to 1450\n");
     REQUIRE(expectations_text(result, false, Listed::unmet) ==
             "\nexpectations: 1 of 2 met\n" + failed);
+}
+
+TEST_CASE("A result is reproducible if every run was in virtual time and none asks for a machine") {
+    ExperimentResult result = sample_result();
+    REQUIRE(reproducible(result));
+
+    RunReport guest = report_of("vxlan");
+    guest.world = "vm";
+    result.runs.push_back(guest);
+    REQUIRE(reproducible(result));
+
+    result.runs.back().virtual_time = false;
+    REQUIRE_FALSE(reproducible(result));
+
+    result.runs.back() = guest;
+    result.runs.back().unavailable = "no kernel is built";
+    REQUIRE_FALSE(reproducible(result));
+
+    // What sim cannot, it can nowhere.
+    result.runs.back().world = "sim";
+    REQUIRE(reproducible(result));
+}
+
+TEST_CASE("Captures and repeats are told beside the deterministic part") {
+    const ExperimentResult plain = sample_result();
+    ExperimentResult asked = plain;
+    asked.captures = {{"captures/vxlan-seed1/h1--h2.pcapng", 12, "ab"}};
+    asked.repeats = {{"vxlan", "sim", 1, 2, 2, {}}};
+
+    REQUIRE(deterministic_json(asked) == deterministic_json(plain));
+    const Json without = Json::parse(result_json(plain, {}));
+    const Json with = Json::parse(result_json(asked, {}));
+    REQUIRE_FALSE(without.contains("captures"));
+    REQUIRE_FALSE(without.contains("repeats"));
+    REQUIRE(with["captures"][0]["sha256"] == "ab");
+    REQUIRE(with["repeats"][0]["identical"] == 2);
+}
+
+TEST_CASE("Repeats are a line each; of several worlds it is said which") {
+    ExperimentResult result = sample_result();
+    result.worlds = {"sim"};
+    REQUIRE(repeats_text(result).empty());
+
+    result.repeats = {{"vxlan", "sim", 1, 5, 5, {}},
+                      {"udp", "sim", 1, 3, 2, {{3, "repeats/udp-seed1/3/a.pcapng", "octet 7"}}}};
+    REQUIRE(repeats_text(result) ==
+            "repeats: 5 of 5 identical (vxlan, seed 1)\n"
+            "repeats: 2 of 3 identical (udp, seed 1)\n"
+            "  repeat 3: repeats/udp-seed1/3/a.pcapng: octet 7\n");
+
+    result.worlds = {"sim", "vm"};
+    REQUIRE(repeats_text(result).starts_with("repeats: 5 of 5 identical (vxlan in sim, seed 1)\n"));
+}
+
+TEST_CASE("Many identical runs are cut short, one that differs never") {
+    ExperimentResult result = sample_result();
+    for (std::uint64_t seed = 1; seed <= 30; ++seed)
+        result.repeats.push_back({"vxlan", "sim", seed, 2, 2, {}});
+    result.repeats.back() = {"vxlan", "sim", 30, 2, 1, {{2, "report.json", "/events: 1 and 2"}}};
+
+    const std::string text = repeats_text(result);
+
+    REQUIRE(text.find("seed 12)\n") != std::string::npos);
+    REQUIRE(text.find("seed 13)\n") == std::string::npos);
+    REQUIRE(text.find("1 of 2 identical (vxlan, seed 30)\n") != std::string::npos);
+    REQUIRE(text.ends_with("repeats: and 17 more runs identical\n"));
+}
+
+TEST_CASE("The first difference of two reports is a field and its two values") {
+    const RunReport report = sample_result().runs[0];
+    struct Row {
+        const char* name;
+        void (*change)(RunReport&);
+        const char* difference;
+    };
+    const Row row = GENERATE(
+        Row{"a number", [](RunReport& run) { run.flows[0].goodput_bps = 1; },
+            "/flows/0/goodput_bps: 8000 and 1"},
+        Row{"a text", [](RunReport& run) { run.warnings = {"a"}; }, "/warnings: [] and [\"a\"]"},
+        Row{"one less", [](RunReport& run) { run.flows.clear(); }, "/flows/0: {"},
+        Row{"one more in a map", [](RunReport& run) { run.forwarding["h1"] = "route"; },
+            "/forwarding/h1: nothing and \"route\""});
+    INFO(row.name);
+    RunReport changed = report;
+    row.change(changed);
+
+    REQUIRE_FALSE(report_difference(report, report).has_value());
+    const auto difference = report_difference(report, changed);
+    REQUIRE(difference.has_value());
+    REQUIRE(difference->starts_with(row.difference));
+    REQUIRE(difference->size() < 300);
 }

@@ -41,6 +41,9 @@ Json full_document() {
         {{"bulk", "goodput_bps", 9e8, {}, ""}, "vxlan", "sim", 1, 8000.5, "", false},
         {{"bulk", "joy", {}, 1, ""}, "vxlan", "sim", 1, {}, "no such metric", false}};
     const std::string digest(64, 'a');
+    result.captures = {{"captures/vxlan-seed1/h1--h2.pcapng", 1234, digest}};
+    result.repeats = {
+        {"vxlan", "sim", 1, 3, 2, {{2, "repeats/vxlan-seed1/2/report.json", "/events: 1 and 2"}}}};
     return Json::parse(result_json(result, {.overlab_version = "0.1.0",
                                             .compiler = "g++ 12",
                                             .program_sha256 = digest,
