@@ -37,11 +37,13 @@ constexpr std::size_t shown_log_lines = 15;
 struct Tool {
     const char *program, *package;
 };
-constexpr std::array tools{Tool{"gcc", "gcc"},        Tool{"ld", "binutils"},
-                           Tool{"strip", "binutils"}, Tool{"make", "make"},
-                           Tool{"flex", "flex"},      Tool{"bison", "bison"},
-                           Tool{"bc", "bc"},          Tool{"xz", "xz-utils"},
-                           Tool{"tar", "tar"},        Tool{"setsid", "util-linux"}};
+constexpr std::array tools{Tool{"gcc", "gcc"}, Tool{"ld", "binutils"}, Tool{"strip", "binutils"},
+                           Tool{"make", "make"}, Tool{"flex", "flex"}, Tool{"bison", "bison"},
+                           Tool{"bc", "bc"}, Tool{"xz", "xz-utils"}, Tool{"tar", "tar"},
+                           Tool{"setsid", "util-linux"},
+                           // User-mode Linux is a program, and gcc comes without the C library's
+                           // headers.
+                           Tool{"/usr/include/stdlib.h", "libc6-dev"}};
 constexpr std::array download_tools{Tool{"apt-get", "apt"}, Tool{"dpkg-deb", "dpkg"}};
 
 std::unexpected<Error> os_failure(const fs::path& path, const std::error_code& code) {
@@ -155,7 +157,12 @@ Result<void> Builder::step(std::string_view doing, const std::vector<std::string
 
 Result<void> Builder::prepare() {
     std::error_code code;
-    if (options_.force) fs::remove_all(work_, code);
+    for (const CachedFolder& folder : uml_folders(options_.cache)) {
+        // What another version or configuration has left is nobody's to go on with.
+        const bool left_over = folder.path.extension() == work_.extension() && folder.path != work_;
+        if (left_over || (options_.force && folder.path == work_))
+            fs::remove_all(folder.path, code);
+    }
     if (!code) fs::create_directories(objects(), code);
     if (code) return os_failure(work_, code);
     struct statvfs status{};
@@ -258,16 +265,20 @@ Result<UmlKernel> Builder::build() {
 
 }  // namespace
 
-std::vector<std::string> missing_build_packages(bool download) {
+std::vector<std::string> missing_build_packages(
+    bool download, const std::function<bool(const std::string&)>& has) {
+    const auto is_there = [&has](const std::string& name) {
+        if (has) return has(name);
+        return name.starts_with('/') ? ::access(name.c_str(), R_OK) == 0
+                                     : !find_program(name).empty();
+    };
     std::set<std::string> packages;
     for (const Tool& tool : tools) {
-        if (find_program(tool.program).empty()) packages.insert(tool.package);
+        if (!is_there(tool.program)) packages.insert(tool.package);
     }
     for (const Tool& tool : download_tools) {
-        if (download && find_program(tool.program).empty()) packages.insert(tool.package);
+        if (download && !is_there(tool.program)) packages.insert(tool.package);
     }
-    // gcc comes without the C library's headers, and User-mode Linux is a program that needs them.
-    if (::access("/usr/include/stdlib.h", R_OK) != 0) packages.insert("libc6-dev");
     return {packages.begin(), packages.end()};
 }
 

@@ -29,7 +29,14 @@ FAKES = {
     "ninja": 'echo "ninja $*" >>"$FAKE/log"; cat "$FAKE/ninja-says"; exit "$(cat "$FAKE/ninja-code")"',
     "ctest": 'echo "ctest $*" >>"$FAKE/log"; echo "100% tests passed"',
 }
-PROGRAM = '#!/bin/sh\nprintf "program in %s:" "$PWD"; for a in "$@"; do printf " <%s>" "$a"; done; echo; exit 7\n'
+# `kernel status` and `kernel build` end as the files say; all else as a run that ends with 7.
+PROGRAM = """#!/bin/sh
+case "$*" in
+    "kernel status") [ -e "$FAKE/kernel" ]; exit ;;
+    "kernel build") echo "program $*" >>"$FAKE/log"; echo "kernel chatter"; exit "$(cat "$FAKE/kernel-build-code")" ;;
+esac
+printf "program in %s:" "$PWD"; for a in "$@"; do printf " <%s>" "$a"; done; echo; exit 7
+"""
 
 
 def write_script(path, text):
@@ -46,12 +53,12 @@ class LauncherTest(unittest.TestCase):
         self.tree = self.fake / "tree"
         (self.tree / "cmake").mkdir(parents=True)
         shutil.copy(SOURCE / "overlab", self.tree / "overlab")
-        (self.tree / "cmake/packages.txt").write_text("# comment\nbuild g++\nbuild cmake\ntest catch2\n")
+        (self.tree / "cmake/packages.txt").write_text("# comment\nbuild g++\nbuild cmake\nguest bc\ntest catch2\n")
         for name, body in FAKES.items():
             write_script(self.fake / "bin" / name, f"#!/bin/sh\n{body}\n")
         write_script(self.tree / "build/release/cli/overlab", PROGRAM)
-        self.set(installed="g++\ncmake\ncatch2\n", uid="0\n", log="", **{"ninja-says": "ninja: no work to do.\n"})
-        self.set(**{"ninja-code": "0\n"})
+        self.set(installed="g++\ncmake\nbc\ncatch2\n", uid="0\n", log="", kernel="")
+        self.set(**{"ninja-says": "ninja: no work to do.\n", "ninja-code": "0\n", "kernel-build-code": "0\n"})
 
     def set(self, **files):
         for name, text in files.items():
@@ -78,7 +85,7 @@ class LauncherTest(unittest.TestCase):
         self.assertEqual(self.log(), [])
 
     def test_running_does_not_need_what_only_tests_need(self):
-        self.set(installed="g++\ncmake\n", uid="1000\n")
+        self.set(installed="g++\ncmake\nbc\n", uid="1000\n")
 
         self.assertEqual(self.launch("run").returncode, 7)
         done = self.launch("test")
@@ -181,6 +188,52 @@ class LauncherTest(unittest.TestCase):
         build, run = self.log()[-2:]
         self.assertTrue(build.endswith(" overlab_fast_tests"), build)
         self.assertIn("-L ^(unit|property)$", run)
+
+    def test_only_building_a_kernel_and_testing_need_what_kernels_are_built_with(self):
+        self.set(installed="g++\ncmake\ncatch2\n", uid="1000\n")
+
+        self.assertEqual(self.launch("run", "kernel build.json").returncode, 7)
+        self.assertEqual(self.launch("kernel", "status").returncode, 0)
+        self.assertEqual(self.launch("test", "--fast").returncode, 0)
+        for command in (["kernel", "build"], ["kernel", "build", "--keep"], ["test"]):
+            done = self.launch(*command)
+            self.assertEqual(done.returncode, 2, command)
+            self.assertIn("missing Debian packages: bc\n", done.stderr)
+
+    def test_tests_build_the_guest_kernel_first_if_there_is_none(self):
+        (self.fake / "kernel").unlink()
+
+        done = self.launch("test")
+
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(self.log()[-2], "program kernel build")
+        self.assertTrue(self.log()[-1].startswith("ctest "))
+        self.assertNotIn("chatter", done.stdout)
+        self.assertNotIn("NO GUEST KERNEL", done.stderr)
+
+    def test_fast_tests_do_without_a_guest_kernel_and_others_build_it_once(self):
+        self.launch("test")
+        (self.fake / "kernel").unlink()
+        self.launch("test", "--fast")
+
+        self.assertNotIn("program kernel build", self.log())
+
+    def test_tests_go_on_loudly_where_the_guest_kernel_cannot_be_built(self):
+        (self.fake / "kernel").unlink()
+        self.set(**{"kernel-build-code": "2\n"})
+
+        done = self.launch("test")
+
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("100% tests passed", done.stdout)
+        self.assertEqual(done.stderr.count("NO GUEST KERNEL"), 2)
+
+    def test_interrupting_the_kernels_build_ends_the_tests(self):
+        (self.fake / "kernel").unlink()
+        self.set(**{"kernel-build-code": "130\n"})
+
+        self.assertEqual(self.launch("test").returncode, 130)
+        self.assertFalse(any(line.startswith("ctest") for line in self.log()))
 
     def test_help_names_the_launchers_own_commands_and_the_programs(self):
         done = self.launch("--help")
