@@ -21,6 +21,16 @@ namespace {
 constexpr Duration guest_overhead = minutes(3);
 /// Delays below this are not modelled on a kernel anyway (real/lab).
 constexpr Duration modelled_delay = microseconds(100);
+/// In virtual time a run takes what its work takes, whatever the scenario's duration.
+constexpr Duration virtual_time_limit = minutes(30);
+
+// Names in the guest are the same whoever runs us and wherever: what a process is given lies in its
+// memory, and in virtual time nothing of a run may differ from the next. (Not below /run: a run has
+// its own there.)
+const std::filesystem::path guest_scratch = "/overlab/scratch";
+const std::filesystem::path guest_captures = "/overlab/captures";
+const std::filesystem::path guest_program = "/overlab/program";
+constexpr const char* outcome_file = "outcome";
 
 real::GuestNeeds needs_of(const Scenario& scenario, const KernelOptions& kernel) {
     const BackendConfig& backend = scenario.network.backend;
@@ -31,7 +41,8 @@ real::GuestNeeds needs_of(const Scenario& scenario, const KernelOptions& kernel)
             .netem = std::ranges::any_of(scenario.underlay.links, impaired),
             .wireguard = backend_name(backend) == "wireguard",
             .ipip = backend_name(backend) == "ipip",
-            .nat = kernel.ip_masq || kernel.forward_rules};
+            .nat = kernel.ip_masq || kernel.forward_rules,
+            .virtual_time = kernel.virtual_time};
 }
 
 std::optional<real::GuestEngine> wanted_engine(const std::string& name) {
@@ -43,20 +54,20 @@ std::optional<real::GuestEngine> wanted_engine(const std::string& name) {
 }
 
 std::vector<std::string> guest_command(const Scenario& scenario, const RunOptions& options,
-                                       const std::filesystem::path& outcome) {
+                                       const std::filesystem::path& program) {
     const KernelOptions& kernel = options.kernel;
     std::vector<std::string> argv{
-        std::filesystem::read_symlink("/proc/self/exe").string(),
+        (guest_program / program.filename()).string(),
         "run-in-guest",
-        kernel.scenario_file,
+        std::filesystem::path(kernel.scenario_file).filename().string(),
         "--backend=" + std::string(backend_name(scenario.network.backend)),
         fmt::format("--seed={}", options.seed),
-        "--outcome=" + outcome.string(),
+        "--outcome=" + (guest_scratch / outcome_file).string(),
         fmt::format("--udp-mode={}",
                     kernel.udp_mode == KernelOptions::UdpMode::classic ? "classic" : "fast"),
         fmt::format("--links={}", kernel.link_offloads ? "fast" : "faithful")};
-    if (!options.capture_dir.empty())
-        argv.push_back("--capture=" + std::filesystem::absolute(options.capture_dir).string());
+    if (kernel.virtual_time) argv.emplace_back("--time=virtual");
+    if (!options.capture_dir.empty()) argv.push_back("--capture=" + guest_captures.string());
     if (kernel.ip_masq) argv.emplace_back("--ip-masq");
     if (kernel.forward_rules) argv.emplace_back("--forward-rules");
     if (options.keep_forwarding) argv.emplace_back("--keep-forwarding");
@@ -81,15 +92,18 @@ Result<RunReport> run_in_guest(const Scenario& scenario, const RunOptions& optio
                 real::VmRunner::pick(needs_of(scenario, options.kernel),
                                      wanted_engine(options.kernel.engine)));
     const std::filesystem::path scratch = options.kernel.scratch_dir;
-    const std::filesystem::path outcome = scratch / "outcome";
+    const auto program = std::filesystem::read_symlink("/proc/self/exe");
     OutcomeReader progress;
     std::string last_words;
-    real::GuestJob job{.argv = guest_command(scenario, options, outcome),
-                       .folder = std::filesystem::current_path(),
-                       .writable = {scratch},
-                       .limit = scenario.duration + guest_overhead};
+    const bool virtual_time = options.kernel.virtual_time;
+    real::GuestJob job{
+        .argv = guest_command(scenario, options, program),
+        .folder = std::filesystem::path(options.kernel.scenario_file).parent_path(),
+        .writable = {{scratch, guest_scratch}, {program.parent_path(), guest_program}},
+        .limit = virtual_time ? virtual_time_limit : scenario.duration + guest_overhead};
+    if (virtual_time) job.virtual_time = {.seed = options.seed};
     if (!options.capture_dir.empty())
-        job.writable.push_back(std::filesystem::absolute(options.capture_dir));
+        job.writable.emplace_back(std::filesystem::absolute(options.capture_dir), guest_captures);
     job.output = [&](std::string_view text) {
         // Progress lines among whatever else is printed there.
         if (!progress.feed(text)) last_words = text;
@@ -99,11 +113,13 @@ Result<RunReport> run_in_guest(const Scenario& scenario, const RunOptions& optio
                              scenario.duration.ns);
     };
     OVERLAB_TRY(const int code, runner.run(job));
-    OVERLAB_TRY(RunReport report, read_outcome(outcome, code, last_words));
+    OVERLAB_TRY(RunReport report, read_outcome(scratch / outcome_file, code, last_words));
     report.world = "vm";
-    report.warnings.insert(report.warnings.begin(),
-                           fmt::format("guest kernel ({}): timings are those of emulation",
-                                       to_string(runner.engine())));
+    if (!virtual_time) {
+        report.warnings.insert(report.warnings.begin(),
+                               fmt::format("guest kernel ({}): timings are those of emulation",
+                                           to_string(runner.engine())));
+    }
     return report;
 }
 

@@ -13,6 +13,7 @@
 
 #include "real/base/run_folder.h"
 #include "real/vm/guest_init.h"
+#include "real/vm/pin_library.h"
 #include "real/vm/user_cache.h"
 
 namespace overlab::real {
@@ -26,11 +27,12 @@ struct Flag {
     const char* name;
     bool GuestNeeds::* field;
 };
-constexpr std::array<Flag, 5> flags{{{"esp", &GuestNeeds::esp},
+constexpr std::array<Flag, 6> flags{{{"esp", &GuestNeeds::esp},
                                      {"netem", &GuestNeeds::netem},
                                      {"wireguard", &GuestNeeds::wireguard},
                                      {"ipip", &GuestNeeds::ipip},
-                                     {"nat", &GuestNeeds::nat}}};
+                                     {"nat", &GuestNeeds::nat},
+                                     {"virtual_time", &GuestNeeds::virtual_time}}};
 
 std::string boot_id() {
     std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -149,6 +151,10 @@ Result<JobEnd> run_in_folder(const Engine& engine, const EngineFiles& files, con
     OVERLAB_TRY(const RunFolder run, RunFolder::create());
     if (auto written = write_job(job, engine.head(files), run.path()); !written)
         return std::unexpected(written.error());
+    if (job.virtual_time) {
+        if (auto written = write_pin_library(run.path()); !written)
+            return std::unexpected(written.error());
+    }
     const auto ignore = [](std::string_view) {};
     OVERLAB_TRY(GuestEnd end, run_guest(engine.boot(files, job, run.path()), job.limit,
                                         job.output ? job.output : ignore));
@@ -188,7 +194,12 @@ std::pair<EngineState, bool> boot_canary(const Engine& engine, const EngineFiles
         state.why = end.error().what;
         return {state, false};
     }
-    if (end->code == 0) return {parse_answers(engine.id, text), true};
+    if (end->code == 0) {
+        state = parse_answers(engine.id, text);
+        state.has.virtual_time =
+            engine.has_virtual_time != nullptr && engine.has_virtual_time(files);
+        return {state, true};
+    }
     state.why = guest_error(engine, end->guest, job).what;
     if (end->guest.signal != 0) {
         ::raise(end->guest.signal);

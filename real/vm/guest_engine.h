@@ -33,6 +33,8 @@ struct Engine {
     Duration canary_limit;
     std::expected<EngineFiles, EngineMissing> (*find)(const VmOptions& options,
                                                       const std::filesystem::path& cache);
+    /// What no guest can be asked; null: never.
+    bool (*has_virtual_time)(const EngineFiles& files);
     GuestHead (*head)(const EngineFiles& files);
     GuestBoot (*boot)(const EngineFiles& files, const GuestJob& job,
                       const std::filesystem::path& run);
@@ -45,6 +47,7 @@ extern const std::array<Engine, 3> all_engines;
 /// Its parts, for the table.
 [[nodiscard]] std::expected<EngineFiles, EngineMissing> find_uml(
     const VmOptions& options, const std::filesystem::path& cache);
+[[nodiscard]] bool uml_has_virtual_time(const EngineFiles& files);
 [[nodiscard]] GuestHead uml_head(const EngineFiles& files);
 [[nodiscard]] GuestBoot uml_boot(const EngineFiles& files, const GuestJob& job,
                                  const std::filesystem::path& run);

@@ -2,11 +2,13 @@
 
 namespace overlab::real::guest_scripts {
 
-// The root is the machine's own, through hostfs and read-only; $host/room is an empty folder of the
-// job. Modules of Debian's kernel are found in $modules; a kernel of one's own has all built in.
+// The root is the machine's own, through hostfs and read-only; /mnt serves as room for the guest's
+// own mounts. Modules of Debian's kernel are found in $modules; a kernel of one's own has all built
+// in. In virtual time output goes to a file: a terminal that the machine reads from would interrupt
+// the guest at moments of the machine's choice.
 const std::string_view uml_init = R"sh(
 export PATH=/sbin:/bin:/usr/sbin:/usr/bin
-room=$host/room kernel=$($b uname -r)
+room=/mnt kernel=$($b uname -r)
 give_up() { $b echo "overlab guest: $*"; $b poweroff -f; }
 $b mount -t proc proc /proc
 $b mount -t tmpfs room $room && $b mkdir $room/upper $room/work $room/root $room/job
@@ -14,9 +16,9 @@ m=$modules/$kernel
 $b grep -qw overlay /proc/filesystems || $b insmod $m/kernel/fs/overlayfs/overlay.ko
 $b mount -t overlay -o lowerdir=/,upperdir=$room/upper,workdir=$room/work overlay $room/root ||
     give_up "no overlayfs in this kernel, nor a module of it in $m"
-$b mount -t hostfs job $room/job -o $host || give_up "hostfs: cannot mount $host"
+$b mount -t hostfs job $room/job -o sync,$host || give_up "hostfs: cannot mount $host"
 $b grep -q ' /dev ' /proc/mounts || $b mount -t devtmpfs dev /dev
-N=$room/root J=$room/job out=/dev/tty1
+N=$room/root J=$room/job
 if [ -d $m ]; then
     $b mkdir -p $N/lib/modules
     $b ln -sfn $m $N/lib/modules/$kernel
@@ -26,10 +28,16 @@ exec $b chroot $N $b modprobe \"\$@\"" > $room/modprobe
     $b chmod +x $room/modprobe
     $b echo $room/modprobe > /proc/sys/kernel/modprobe
 fi
-share() { $b mount -t hostfs share$1 "$N$2" -o "$2"; }
-# The output device is a terminal; as it comes it would turn \n into \r\n.
-$b stty raw < $out
-drain() { $b stty raw < $out; }  # waits until the machine has taken everything
+share() { $b mount -t hostfs share$1 "$N$3" -o "$2"; }
+if $b grep -q time-travel /proc/cmdline; then
+    out=$J/output
+    drain() { :; }
+else
+    out=/dev/tty1
+    # The output device is a terminal; as it comes it would turn \n into \r\n.
+    $b stty raw < $out
+    drain() { $b stty raw < $out; }  # waits until the machine has taken everything
+fi
 . $J/guest
 )sh";
 
@@ -45,7 +53,7 @@ N=/room/root J=/job out=/dev/null
 for port in /sys/class/virtio-ports/*; do
     [ "$($b cat $port/name)" = output ] && out=/dev/${port##*/}
 done
-share() { $b mount -t 9p -o $p9,cache=mmap share$1 "$N$2"; }
+share() { $b mount -t 9p -o $p9,cache=mmap share$1 "$N$3"; }
 drain() { :; }  # a write returns when the machine has taken it
 . $J/guest
 )sh";
@@ -66,10 +74,11 @@ $b mount -t cgroup2 cgroup $N/sys/fs/cgroup 2> /dev/null
 $b mkdir -p "$N$runs" && $b mount -t tmpfs -o mode=700 runs "$N$runs"
 i=0
 eval "set -- $shares"
-for d; do
-    $b mkdir -p "$N$d"
-    share $i "$d" || give_up "cannot mount $d"
+while [ $# -gt 0 ]; do
+    $b mkdir -p "$N$2"
+    share $i "$1" "$2" || give_up "cannot mount $1"
     i=$((i+1))
+    shift 2
 done
 $b ip link set lo up
 # A tunnel module would else put a device of its own into every namespace.

@@ -5,7 +5,7 @@
 // initramfs_init) sets up the new root and then reads `guest`, the same for all engines. Between
 // the two hold these variables:
 //   $b    busybox            $N    the new root, writable        $J    the job's folder, writable
-//   $out  where output goes  share NUMBER PATH   mounts a shared folder at $N$PATH
+//   $out  where output goes  share NUMBER FROM PATH   mounts a shared folder at $N$PATH
 // and of the job's head (guest_job.cc): $shares, the runs' folder $runs, and $host.
 #pragma once
 

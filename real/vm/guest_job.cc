@@ -62,13 +62,15 @@ Result<void> check_job(const GuestJob& job) {
                     fmt::format("guest command {}: expected an absolute program path",
                                 job.argv.empty() ? "" : job.argv.front()));
     }
-    for (const fs::path& folder : job.writable) {
-        if (auto fine = check_path(folder); !fine) return fine;
+    for (const GuestShare& share : job.writable) {
+        for (const fs::path& path : {share.host, share.guest}) {
+            if (auto fine = check_path(path); !fine) return fine;
+        }
         std::error_code ignored;
-        if (!fs::is_directory(folder, ignored)) {
+        if (!fs::is_directory(share.host, ignored)) {
             return fail(
                 ErrorKind::not_found,
-                fmt::format("{}: not a folder; the guest cannot share it", folder.string()));
+                fmt::format("{}: not a folder; the guest cannot share it", share.host.string()));
         }
     }
     return {};
@@ -76,19 +78,17 @@ Result<void> check_job(const GuestJob& job) {
 
 Result<void> write_job(const GuestJob& job, const GuestHead& head, const fs::path& run) {
     std::string shares;
-    for (const fs::path& folder : job.writable) shares += shell_quoted(folder.string()) + " ";
+    for (const GuestShare& share : job.writable) {
+        shares +=
+            shell_quoted(share.host.string()) + " " + shell_quoted(share.guest.string()) + " ";
+    }
     std::string init;
     if (!head.interpreter.empty()) init = fmt::format("#!{} sh\n", head.interpreter.string());
     init += fmt::format("b={} host={} runs={}\nmodules={}\nshares={}\n",
-                        shell_quoted(head.busybox.string()), shell_quoted(run.string()),
+                        shell_quoted(head.busybox.string()), shell_quoted(head.job.string()),
                         shell_quoted(run.parent_path().string()),
                         shell_quoted(head.modules.string()), shell_quoted(shares));
     init += head.init;
-    std::error_code code;
-    fs::create_directory(run / "room", code);
-    if (code)
-        return fail(ErrorKind::unavailable,
-                    fmt::format("{}/room: {}", run.string(), code.message()));
     for (const auto& [name, text] : {std::pair<const char*, std::string_view>{"init", init},
                                      {"guest", guest_scripts::guest}}) {
         if (auto written = write_text(run / name, text); !written) return written;

@@ -5,7 +5,6 @@
 //   RUN/guest    the rest of it
 //   RUN/command  what to run, in the new root
 //   RUN/code     written by the guest at its end
-//   RUN/room     an empty folder for the guest's own mounts
 #pragma once
 
 #include <filesystem>
@@ -32,6 +31,7 @@ struct GuestHead {
     std::filesystem::path busybox;      ///< as the guest's first process sees it
     std::filesystem::path interpreter;  ///< for `#!`; empty: the script is sourced
     std::filesystem::path modules;      ///< kernel modules by version; may be empty
+    std::filesystem::path job;          ///< `run` as the engine names it; QEMU: not needed
 };
 
 /// Writes a job's files into `run`. Errors: unavailable.

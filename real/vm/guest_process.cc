@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -80,6 +81,15 @@ struct Ends {
     Fd output, console;
 };
 
+/// What a program would else get of the machine before its first instruction.
+void pin_process() {
+    ::clearenv();
+    if (::personality(ADDR_NO_RANDOMIZE) >= 0) return;
+    ::dprintf(STDERR_FILENO, "personality(ADDR_NO_RANDOMIZE): %s; virtual time needs it\n",
+              std::strerror(errno));
+    ::_exit(cannot_start);
+}
+
 [[noreturn]] void become_engine(const GuestBoot& boot, const Ends& ends) {
     const sigset_t none = set_of({});
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -100,6 +110,11 @@ struct Ends {
     ::dup2(console, STDERR_FILENO);
     ::dup2(output, 3);
     ::close_range(4, ~0U, 0);
+    if (boot.pinned) pin_process();
+    if (::chdir(boot.folder.c_str()) != 0) {
+        ::dprintf(STDERR_FILENO, "%s: %s\n", boot.folder.c_str(), std::strerror(errno));
+        ::_exit(cannot_start);
+    }
     for (const auto& [name, value] : boot.env) ::setenv(name.c_str(), value.c_str(), 1);
     std::vector<std::string> words = boot.argv;
     std::vector<char*> argv;
@@ -194,8 +209,20 @@ void keep_last(std::string& kept, std::string_view more) {
 
 struct Watched {
     Fd output, console;
+    Fd file;  ///< a growing file that is the output; may be invalid
     std::int64_t deadline_ns = 0;
 };
+
+/// What has come to a growing file since the last time.
+void follow(const Fd& file, const std::function<void(std::string_view)>& sink) {
+    std::array<char, 65536>
+        buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read fills it
+    for (;;) {
+        const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+        if (count <= 0) return;
+        sink(std::string_view(buffer.data(), static_cast<std::size_t>(count)));
+    }
+}
 
 /// Until both streams have ended, which is when no process of the guest is left.
 void pump(Watched& guest, const SignalCatch& signals, const Process& process, GuestEnd& end,
@@ -215,7 +242,9 @@ void pump(Watched& guest, const SignalCatch& signals, const Process& process, Gu
         std::array<pollfd, 3> ready{{{is_open(guest.output), POLLIN, 0},
                                      {is_open(guest.console), POLLIN, 0},
                                      {signals.fd(), POLLIN, 0}}};
-        const auto wait_ms = static_cast<int>(std::min(left_ns / 1'000'000 + 1, 1000L));
+        const std::int64_t longest_ms = guest.file.valid() ? 100 : 1000;
+        const auto wait_ms = static_cast<int>(std::min(left_ns / 1'000'000 + 1, longest_ms));
+        if (guest.file.valid()) follow(guest.file, output);
         if (::poll(ready.data(), ready.size(), wait_ms) <= 0) continue;
         if (ready[0].revents != 0) take_from(guest.output, output);
         if (ready[1].revents != 0)
@@ -232,14 +261,21 @@ Result<GuestEnd> run_guest(const GuestBoot& boot, Duration limit,
     OVERLAB_TRY(Pipe out, make_pipe());
     OVERLAB_TRY(Pipe console, make_pipe());
     Ends ends{.output = std::move(out.to), .console = std::move(console.to)};
+    Fd file;
+    if (!boot.output_file.empty()) {
+        file = Fd(::open(boot.output_file.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (!file.valid()) return os_failure(boot.output_file.c_str());
+    }
     const SignalCatch signals;
     OVERLAB_TRY(Process process, Process::fork([&] { return keeper(boot, ends); }));
     ends = {};
     Watched guest{.output = std::move(out.from),
                   .console = std::move(console.from),
+                  .file = std::move(file),
                   .deadline_ns = EventLoop::monotonic_ns() + limit.ns};
     GuestEnd end;
     pump(guest, signals, process, end, output);
+    if (guest.file.valid()) follow(guest.file, output);
     const std::optional<ExitStatus> status = process.wait(patience);
     if (status) end.code = status->code;
     if (end.console.size() > console_limit)

@@ -11,6 +11,7 @@
 // process namespace.)
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -27,6 +28,13 @@ namespace overlab::real {
 struct GuestBoot {
     std::vector<std::string> argv;           ///< an absolute program path first
     std::map<std::string, std::string> env;  ///< added to ours
+    std::filesystem::path folder = "/";      ///< working directory
+    /// Where the guest writes its output instead, if it has no use for descriptor 3. Read as it
+    /// grows. Empty: descriptor 3.
+    std::filesystem::path output_file;
+    /// The same engine twice gets the same memory addresses and environment: no address space
+    /// randomisation, and `env` is all there is.
+    bool pinned = false;
 };
 
 struct GuestEnd {

@@ -39,7 +39,7 @@ GuestBoot qemu_boot(const EngineFiles& files, const GuestJob& job, const std::fi
     share(argv, "root", "/", ",readonly=on,multidevs=remap");
     share(argv, "job", run, "");
     for (std::size_t i = 0; i < job.writable.size(); ++i)
-        share(argv, fmt::format("share{}", i), job.writable[i], ",multidevs=remap");
+        share(argv, fmt::format("share{}", i), job.writable[i].host, ",multidevs=remap");
     argv.insert(argv.end(), accelerator);
     return {.argv = std::move(argv), .env = {}};
 }
@@ -80,7 +80,8 @@ GuestHead qemu_head(const EngineFiles& files) {
     return {.init = guest_scripts::qemu_init,
             .busybox = files.busybox,
             .interpreter = {},
-            .modules = {}};
+            .modules = {},
+            .job = {}};
 }
 
 GuestBoot kvm_boot(const EngineFiles& files, const GuestJob& job,

@@ -6,6 +6,7 @@
 #include "real/vm/guest_engine.h"
 #include "real/vm/guest_job.h"
 #include "real/vm/guest_kernel.h"
+#include "real/vm/uml_kernel.h"
 
 namespace overlab::real {
 namespace {
@@ -15,7 +16,8 @@ GuestNeeds missing(const GuestNeeds& needs, const GuestNeeds& has) {
             .netem = needs.netem && !has.netem,
             .wireguard = needs.wireguard && !has.wireguard,
             .ipip = needs.ipip && !has.ipip,
-            .nat = needs.nat && !has.nat};
+            .nat = needs.nat && !has.nat,
+            .virtual_time = needs.virtual_time && !has.virtual_time};
 }
 
 /// Why an engine will not do; empty if it will.
@@ -24,7 +26,11 @@ std::string objection(const EngineState& state, const GuestNeeds& needs) {
     if (state.usable && lacking == GuestNeeds{}) return {};
     std::string text = fmt::format("\n  {}: {}", to_string(state.engine), state.why);
     if (state.usable) text += " lacks " + to_string(lacking);
-    if (!state.remedy.empty()) text += fmt::format(" ({})", state.remedy);
+    if (lacking.virtual_time && state.engine == GuestEngine::uml) {
+        text += fmt::format("; {}", uml_kernel_remedy);
+    } else if (!state.remedy.empty()) {
+        text += fmt::format(" ({})", state.remedy);
+    }
     return text;
 }
 
@@ -52,6 +58,11 @@ Result<VmRunner> VmRunner::pick(const GuestNeeds& needs, std::optional<GuestEngi
 
 Result<int> VmRunner::run(const GuestJob& job) const {
     if (auto fine = check_job(job); !fine) return std::unexpected(fine.error());
+    if (job.virtual_time && engine_ != GuestEngine::uml) {
+        return fail(
+            ErrorKind::invalid_argument,
+            fmt::format("{}: has no virtual time; User-mode Linux has", to_string(engine_)));
+    }
     const Engine& engine = engine_of(engine_);
     const auto files = engine.find(options_, cache_of(options_));
     if (!files) {

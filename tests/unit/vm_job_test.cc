@@ -99,14 +99,14 @@ TEST_CASE("a job's folder has what the guest reads") {
                   {.init = "echo \"$b|$host|$runs|$modules\"; eval \"set -- $shares\"; echo $#\n",
                    .busybox = "/bin/busy box",
                    .interpreter = "/bin/busybox",
-                   .modules = ""},
+                   .modules = "",
+                   .job = "/proc/self/cwd"},
                   run)
             .has_value());
 
     const auto said = output_of({.argv = {"sh", run / "init"}});
     REQUIRE(said.has_value());
-    CHECK(*said == "/bin/busy box|" + run.string() + "|" + folder.path().string() + "|\n2\n");
-    CHECK(std::filesystem::is_directory(run / "room"));
+    CHECK(*said == "/bin/busy box|/proc/self/cwd|" + folder.path().string() + "|\n4\n");
     CHECK_FALSE(read_code(run).has_value());
 }
 

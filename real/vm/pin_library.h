@@ -1,0 +1,18 @@
+// The library that is loaded before User-mode Linux in virtual time (real/vm/pin/pin.cc): it keeps
+// the machine's entropy and its processor's time stamp counter from the guest. It is part of our
+// program, so that one file is enough, and is written into the run's folder for the loader.
+#pragma once
+
+#include <filesystem>
+
+#include "models/base/error.h"
+#include "real/vm/pin/seed_variable.h"
+
+namespace overlab::real {
+
+inline constexpr const char* pin_file = "pin.so";
+
+/// Writes `run`/pin.so. Errors: unavailable.
+[[nodiscard]] Result<void> write_pin_library(const std::filesystem::path& run);
+
+}  // namespace overlab::real
