@@ -76,6 +76,8 @@ struct ProbeOutcome {
         silence     ///< neither, until nothing more could happen
     };
     End end = End::silence;
+    /// A pod refuses by itself what is larger than its own MTU and must not be fragmented: type 3
+    /// code 4 from its own address, with nothing in `outer`.
     std::uint8_t icmp_type = 0, icmp_code = 0;
     Ipv4Address icmp_from;
     std::uint32_t icmp_mtu = 0;  ///< type 3 code 4

@@ -24,6 +24,10 @@ constexpr std::int64_t ns_per_ms = 1'000'000;
 /// (ip_error()); no namespace can set that otherwise.
 constexpr int route_error_pause_ms = 1000;
 
+/// Long enough for a handshake, and for another one to be taken after it: WireGuard takes them no
+/// closer together than 20 ms (INITIATIONS_PER_SECOND).
+constexpr int handshake_pause_ms = 25;
+
 void pause_ms(int duration) { (void)::poll(nullptr, 0, duration); }
 
 bool is_route_error(const ProbeOutcome& outcome) {
@@ -158,6 +162,13 @@ Result<void> NetnsSide::forget_sessions() {
     if (!changed && last_was_delivered_) return {};
     for (const auto& host : used) {
         if (Result<void> done = host->stack().forget_sessions(); !done) return done;
+    }
+    // One host after the other: two ends that ask each other for a session at once (peers with a
+    // keepalive ask as they are put in) may both end without one.
+    for (const auto& host : used) {
+        if (!host->stack().has_forgotten()) continue;
+        if (Result<void> done = host->stack().put_peers_back(); !done) return done;
+        pause_ms(handshake_pause_ms);
     }
     return {};
 }

@@ -30,7 +30,9 @@ void WatchedStack::note(const RowChange& change) {
     const auto* const link = std::get_if<LinkRow>(&change.row);
     if (link == nullptr) return;
     if (change.action == RowChange::Action::withdraw) {
-        if (device_ && device_->name == link->name) device_.reset();
+        if (!device_ || device_->name != link->name) return;
+        device_.reset();
+        stale_ = true;
     } else if (link->kind == LinkRow::Kind::wireguard) {
         device_ = *link;
         stale_ = true;
@@ -39,15 +41,26 @@ void WatchedStack::note(const RowChange& change) {
 
 Result<void> WatchedStack::forget_sessions() {
     stale_ = false;
+    forgotten_.clear();
     if (!device_ || !wireguard_) return {};
     auto known = wireguard_->read(device_->name);
     if (!known && known.error().kind == ErrorKind::not_found) return {};
     if (!known) return std::unexpected(known.error());
     // With a peer go its session, the packets that wait for one and the last handshake's time.
+    Result<void> gone = change_peers(RowChange::Action::withdraw, known->peers);
+    if (gone) forgotten_ = std::move(known->peers);
+    return gone;
+}
+
+Result<void> WatchedStack::put_peers_back() {
+    return change_peers(RowChange::Action::install, std::exchange(forgotten_, {}));
+}
+
+Result<void> WatchedStack::change_peers(RowChange::Action action,
+                                        const std::vector<WireguardPeerRow>& peers) {
+    if (peers.empty()) return {};
     std::vector<RowChange> changes;
-    for (const auto action : {RowChange::Action::withdraw, RowChange::Action::install}) {
-        for (const WireguardPeerRow& peer : known->peers) changes.push_back({action, peer});
-    }
+    for (const WireguardPeerRow& peer : peers) changes.push_back({action, peer});
     std::vector<const RowChange*> pointers;
     for (const RowChange& change : changes) pointers.push_back(&change);
     for (Result<void>& done : wireguard_->apply(pointers)) {

@@ -37,17 +37,22 @@ class WatchedStack final : public HostStack {
     [[nodiscard]] bool has_wireguard_device() const { return device_.has_value(); }
     /// Whether devices or peers were changed since forget_sessions().
     [[nodiscard]] bool sessions_are_stale() const { return stale_; }
-    /// Takes every peer away and puts it back.
+    /// Takes every peer away, for put_peers_back().
     [[nodiscard]] Result<void> forget_sessions();
+    [[nodiscard]] bool has_forgotten() const { return !forgotten_.empty(); }
+    [[nodiscard]] Result<void> put_peers_back();
 
    private:
     explicit WatchedStack(std::unique_ptr<UdpTunnel> tunnel) : tunnel_(std::move(tunnel)) {}
     void note(const RowChange& change);
+    [[nodiscard]] Result<void> change_peers(RowChange::Action action,
+                                            const std::vector<WireguardPeerRow>& peers);
 
     std::unique_ptr<UdpTunnel> tunnel_;
     std::unique_ptr<NetlinkStack> stack_;
     std::optional<WireguardDevices> wireguard_;  ///< empty: this kernel has none
     std::optional<LinkRow> device_;
+    std::vector<WireguardPeerRow> forgotten_;
     bool stale_ = false;
 };
 
