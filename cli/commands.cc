@@ -16,6 +16,8 @@ int run_command_line(int argc, char** argv, Environment environment) {
     add_compare_command(app, environment);
     add_trace_command(app, environment);
     add_run_in_guest_command(app, environment);
+    add_crosscheck_command(app, environment);
+    add_crosscheck_in_guest_command(app, environment);
     add_doctor_command(app, environment);
     add_kernel_command(app, environment);
     add_version_command(app, environment);

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/crosscheck_sides.h"
 #include "cli/jobs.h"
 #include "cli/tracer.h"
 
@@ -13,6 +14,7 @@ namespace overlab::cli {
 struct Environment {
     Runners runners;
     Tracer tracer;
+    MakeCrossSides cross_sides{};
     int exit_code = 0;
 };
 
@@ -21,6 +23,8 @@ void add_run_command(CLI::App& app, Environment& environment);
 void add_compare_command(CLI::App& app, Environment& environment);
 void add_trace_command(CLI::App& app, Environment& environment);
 void add_run_in_guest_command(CLI::App& app, Environment& environment);
+void add_crosscheck_command(CLI::App& app, Environment& environment);
+void add_crosscheck_in_guest_command(CLI::App& app, Environment& environment);
 void add_doctor_command(CLI::App& app, Environment& environment);
 void add_kernel_command(CLI::App& app, Environment& environment);
 void add_version_command(CLI::App& app, Environment& environment);

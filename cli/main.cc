@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "cli/commands.h"
+#include "cli/crosscheck_sides.h"
 #include "cli/guest_runner.h"
 #include "cli/kernel_runner.h"
 #include "cli/sim_tracer.h"
@@ -16,5 +17,6 @@ int main(int argc, char** argv) {
                                                        {"kernel", overlab::cli::run_in_kernel},
                                                        {"vm", overlab::cli::run_in_guest}},
                                            .tracer = overlab::cli::trace_in_sim,
+                                           .cross_sides = overlab::cli::make_cross_sides,
                                            .exit_code = 0});
 }

@@ -3,6 +3,7 @@
 // neighbour, device.
 #include <algorithm>
 
+#include "models/base/check.h"
 #include "models/net/bytes.h"
 #include "models/net/flow_hash.h"
 #include "models/net/wire.h"
@@ -82,11 +83,21 @@ void SimHost::forward(FramePtr packet, Work work, Origin origin) {
         decrement_ipv4_ttl(packet->data());
     }
     if (pod != nullptr) {
-        charge(work, CostStage::veth_bridge, *packet);
-        deliver_to_pod(std::move(packet), work, *pod);
+        to_bridge(std::move(packet), work, *match);
         return;
     }
     send_by(*match, std::move(packet), work);
+}
+
+/// Forwarded to a pod of this host: as ip_forward(), what came from a host with a larger MTU has to
+/// fit the bridge's.
+void SimHost::to_bridge(FramePtr packet, Work work, const RouteMatch& match) {
+    const auto again = [&](FramePtr piece) { to_bridge(std::move(piece), work, match); };
+    if (!fits(packet, tables_.link(match.entry.link).mtu, again)) return;
+    Pod* pod = find_pod(ip_destination(*packet));
+    CHECK(pod != nullptr);
+    charge(work, CostStage::veth_bridge, *packet);
+    deliver_to_pod(std::move(packet), work, *pod);
 }
 
 /// IPsec: what a policy covers must have come out of an SA, and nothing else may
@@ -108,11 +119,13 @@ void SimHost::send_by(const RouteMatch& match, FramePtr packet, Work work) {
             return;
         }
     }
+    const auto again = [&](FramePtr piece) { send_by(match, std::move(piece), work); };
     switch (tables_.link(match.entry.link).kind) {
         case TableLink::Kind::ethernet:
             to_ethernet(std::move(packet), work);
             return;
         case TableLink::Kind::bridge:  // our pod subnet, but no such pod: ARP stays unanswered
+            if (!fits(packet, tables_.link(match.entry.link).mtu, again)) return;
             drop_reporting(DropReason::neighbour_unresolved, IcmpReason::host_unreachable, *packet);
             return;
         case TableLink::Kind::vxlan:
@@ -253,7 +266,10 @@ void SimHost::proxy_out(FramePtr packet) {
     const auto peer =
         match ? tables_.tunnel_peer(match->entry.link, ip_destination(*packet)) : std::nullopt;
     if (!peer) {
-        drop_reporting(DropReason::tunnel_peer_missing, IcmpReason::net_unreachable, *packet);
+        // The proxy writes the message into the TUN device, in the name of the destination
+        // (real/tun/net_unreachable.h says why).
+        drop_reporting(DropReason::tunnel_peer_missing, IcmpReason::net_unreachable, *packet, 0,
+                       ip_destination(*packet));
         return;
     }
     if (packet->data()[ipv4_offset::ttl] <= 1) {  // flannel's proxy says nothing

@@ -173,15 +173,21 @@ void SimHost::drop(DropReason reason, const Frame& frame) {
 }
 
 void SimHost::drop_reporting(DropReason reason, IcmpReason icmp, const Frame& frame,
-                             std::uint32_t mtu) {
+                             std::uint32_t mtu, std::optional<Ipv4Address> reporter) {
     drop(reason, frame);
-    // icmp_send() speaks with the address of the interface towards the sender.
-    const bool to_bridge = pod_subnet_.length > 0 && pod_subnet_.contains(ip_source(frame));
-    const Ipv4Address reporter = to_bridge ? pod_subnet_.at(1) : address();
-    FramePtr error = make_icmp_error(frame, icmp, reporter, mtu);
+    const Ipv4Address from = reporter.value_or(speaking_address(ip_source(frame)));
+    FramePtr error = make_icmp_error(frame, icmp, from, mtu);
     if (error == nullptr) return;
     const Work work{.core = cpu_.softirq_core(frame.flow_hash), .ready_ns = engine_->now_ns()};
     forward(std::move(error), work, Origin::host);
+}
+
+/// icmp_send() speaks with the address of the interface towards the sender.
+Ipv4Address SimHost::speaking_address(Ipv4Address towards) const {
+    const auto match = tables_.route(towards);
+    if (!match) return address();
+    if (match->entry.link == bridge_) return pod_subnet_.at(1);
+    return tables_.row_address(match->entry.link).value_or(address());
 }
 
 std::uint32_t SimHost::path_mtu(Ipv4Address destination) const {

@@ -127,7 +127,8 @@ class SimHost final : public FrameSink, public HostSockets {
     // sim_host.cc
     void drop(DropReason reason, const Frame& frame);
     void drop_reporting(DropReason reason, IcmpReason icmp, const Frame& frame,
-                        std::uint32_t mtu = 0);
+                        std::uint32_t mtu = 0, std::optional<Ipv4Address> reporter = std::nullopt);
+    [[nodiscard]] Ipv4Address speaking_address(Ipv4Address towards) const;
     void charge(Work& work, CostStage stage, const Frame& frame);
     void finish(FramePtr frame, Work work, std::uint32_t resume);
     [[nodiscard]] bool admit(const Frame& frame, const Work& work);
@@ -145,6 +146,7 @@ class SimHost final : public FrameSink, public HostSockets {
     // host_forward.cc: decide and encapsulate
     void forward(FramePtr packet, Work work, Origin origin);
     void forward_pieces(FramePtr packet, Work work, Origin origin, std::uint32_t pieces);
+    void to_bridge(FramePtr packet, Work work, const RouteMatch& match);
     void deliver_to_pod(FramePtr packet, Work work, Pod& pod);
     void into_vxlan(FramePtr packet, Work work, const RouteMatch& match);
     void into_ipip(FramePtr packet, Work work, const RouteMatch& match);

@@ -33,21 +33,17 @@ std::string way_of(const Walk& walk) {
 }
 
 /// The address that a host speaks with to `towards`: that of the interface by which it sends, as
-/// icmp_route_lookup() leaves it to the route. None if the interface has none of its own.
+/// icmp_route_lookup() leaves it to the route; of an interface without one, the external one's, as
+/// inet_select_addr().
 std::optional<Ipv4Address> speaking_address(const ExpectedHost& host, Ipv4Address towards) {
     const auto match = host.tables->route(towards);
     if (!match) return std::nullopt;
-    const TableLink& link = host.tables->link(match->entry.link);
-    if (link.kind == TableLink::Kind::ethernet) return link.local;
-    if (link.kind == TableLink::Kind::bridge) {
-        return host.pod ? std::optional(host.pod->bridge()) : std::nullopt;
+    const LinkIndex link = match->entry.link;
+    if (host.pod && host.tables->link(link).kind == TableLink::Kind::bridge) {
+        return host.pod->bridge();
     }
-    const ForwardingState state = host.tables->dump();
-    for (const Row& row : state.rows()) {
-        const auto* address = std::get_if<AddressRow>(&row);
-        if (address != nullptr && address->link == link.name) return address->prefix.network;
-    }
-    return std::nullopt;
+    if (const auto address = host.tables->row_address(link)) return address;
+    return host.tables->link(host.tables->find_link("eth0")).local;
 }
 
 struct Report {
@@ -63,7 +59,7 @@ Report report_of(const PacketWalk& paper, const std::vector<ExpectedHost>& hosts
     const std::optional<Ipv4Address> from =
         by_proxy ? packet.destination : speaking_address(hosts[walk.at_host], packet.source);
     if (walk.at_host == sender) return {true, from};
-    if (!from) return {true, from};
+    if (!from) return {};  // no way back at all
     WalkPacket report{.source = *from,
                       .destination = packet.source,
                       .size = std::min(packet.size + icmp_headers, largest),
@@ -91,7 +87,8 @@ ExpectedOutcome expected_outcome(const PacketWalk& paper, const std::vector<Expe
     std::ranges::transform(walk.outer, std::back_inserter(expected.outcome.outer), outer_of);
     expected.outer_known = !walk.cut_inside;
     expected.end_known = walk.disposition != Disposition::loop;
-    if (walk.disposition == Disposition::delivered && !walk.first_is_lost) {
+    if (walk.first_is_lost) return expected;
+    if (walk.disposition == Disposition::delivered) {
         expected.outcome.end = ProbeOutcome::End::delivered;
         return expected;
     }

@@ -409,6 +409,15 @@ bool ForwardingTables::has_inbound_sa(Ipv4Address destination, std::uint32_t spi
 
 bool ForwardingTables::any_policies() const { return !policies_.empty(); }
 
+std::optional<Ipv4Address> ForwardingTables::row_address(LinkIndex link) const {
+    std::optional<Ipv4Address> lowest;
+    for (const OwnAddress& each : own_addresses_) {
+        const Ipv4Address address = each.prefix.network;
+        if (each.link == link && (!lowest || address < *lowest)) lowest = address;
+    }
+    return lowest;
+}
+
 bool ForwardingTables::is_local(Ipv4Address address) const {
     return local_.find(address.bits) != nullptr;
 }

@@ -113,6 +113,8 @@ class ForwardingTables {
     [[nodiscard]] bool any_policies() const;
 
     [[nodiscard]] bool is_local(Ipv4Address address) const;
+    /// An address that a row has put on the link; the lowest, none if there is none.
+    [[nodiscard]] std::optional<Ipv4Address> row_address(LinkIndex link) const;
     [[nodiscard]] const TableLink& link(LinkIndex index) const { return links_[index]; }
     [[nodiscard]] LinkIndex find_link(std::string_view name) const;  ///< no_link if absent
     [[nodiscard]] std::span<const TableLink> links() const { return links_; }

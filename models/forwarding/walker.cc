@@ -153,6 +153,8 @@ std::optional<Walker::Flight> Walker::forward(Origin origin) {
     }
     if (origin != Origin::host && !take_from_ttl("route", here().name, true)) return std::nullopt;
     if (pod_is_here(packet_.destination)) {
+        const TableLink& bridge = tables().link(match->entry.link);
+        if (packet_.size > bridge.mtu && !fits(bridge.mtu, bridge.name)) return std::nullopt;
         step("bridge", fmt::format("to the pod by {}", tables().link(match->entry.link).name),
              text(*match));
         deliver("received");
@@ -205,6 +207,7 @@ std::optional<Walker::Flight> Walker::send_by(const RouteMatch& match) {
         case TableLink::Kind::wireguard:
             return into_wireguard(match.entry.link);
         case TableLink::Kind::bridge:
+            if (!fits(link.mtu, link.name)) return std::nullopt;
             return refuse(Disposition::neighbour_unresolved, {.type = 3, .code = 1}, "neighbour",
                           fmt::format("no pod has {}: ICMP host unreachable goes to {}",
                                       packet_.destination.to_string(), packet_.source.to_string()));

@@ -25,6 +25,12 @@ bool Walker::cross(const Flight& flight) {
     }
     const TableLink& nic = tables().link(match->entry.link);
     const std::optional<std::size_t> next = next_host(flight, *match);
+    if (next == here_) {  // as encap_bypass_if_local(): it comes back before it has left
+        end(Disposition::loop, "underlay",
+            fmt::format("{} sends it to its own address {}", here().name,
+                        flight.destination.to_string()));
+        return false;
+    }
     // What goes to a router is on the wire, wherever it ends; what waits for ARP is not.
     if (next || goes_to_router(*match)) note_outer(flight, nic.mtu);
     if (!next) return false;
@@ -52,6 +58,13 @@ bool Walker::cross(const Flight& flight) {
         for (unsigned hop = 0; hop < path->router_hops; ++hop) {
             if (!take_from_ttl("underlay", "a router")) return false;
         }
+    }
+    // An ipip device made without `ttl` gives the outer header the inner one's.
+    if (flight.kind == Flight::Kind::ipip && packet_.ttl <= path->router_hops) {
+        end(Disposition::ttl_expired, "underlay",
+            "the outer packet has the inner one's TTL, which is used up at a router: the sending "
+            "host is told, the pod is not");
+        return false;
     }
     mtu_ = std::min(nic.mtu, path->mtu);
     const std::string via =
