@@ -37,6 +37,7 @@ struct KernelBuild {
     bool keep = false;
     bool force = false;
     bool no_progress = false;
+    Format format = Format::table;
 };
 
 unsigned cores() {
@@ -75,9 +76,38 @@ class BuildProgress {
     int tenth_ = -1;
 };
 
+std::uint64_t size_of(const fs::path& path) {
+    std::error_code ignored;  // It was there a moment ago.
+    const std::uintmax_t size = fs::file_size(path, ignored);
+    return ignored ? 0 : size;
+}
+
+/// The file's time of modification, in UTC: `2026-01-31 17:05:00`.
+std::string built_at(const fs::path& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return "";
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(status.st_mtim.tv_sec));
+}
+
+nlohmann::json kernel_json(const real::UmlKernel& kernel) {
+    return {{"built_at", built_at(kernel.path)},
+            {"built_with", kernel.built_with},
+            {"digest", kernel.digest},
+            {"path", kernel.path.string()},
+            {"size_bytes", size_of(kernel.path)},
+            {"version", kernel.version}};
+}
+
+nlohmann::json folders_json(const std::vector<real::CachedFolder>& folders) {
+    auto json = nlohmann::json::array();
+    for (const real::CachedFolder& folder : folders)
+        json.push_back({{"bytes", folder.bytes}, {"path", folder.path.string()}});
+    return json;
+}
+
 int build(const KernelBuild& options) {
     const auto cache = real::user_cache_folder();
-    if (!cache) return report_error(cache.error().what, Format::table);
+    if (!cache) return report_error(cache.error().what, options.format);
     Interrupts interrupts;
     bool announced = false;
     const auto built = [&] {
@@ -105,9 +135,14 @@ int build(const KernelBuild& options) {
                    "clean` removes what there is\n");
         return 128 + signal;
     }
-    if (!built) return report_error(built.error().what, Format::table);
-    fmt::print("kernel {}: {}{}\n", built->version, built->path.string(),
-               announced ? "" : " (was there)");
+    if (!built) return report_error(built.error().what, options.format);
+    if (options.format == Format::json) {
+        const nlohmann::json document{{"kernel", kernel_json(*built)}, {"was_there", !announced}};
+        fmt::print("{}\n", document.dump(1));
+    } else {
+        fmt::print("kernel {}: {}{}\n", built->version, built->path.string(),
+                   announced ? "" : " (was there)");
+    }
     return static_cast<int>(ExitCode::ok);
 }
 
@@ -117,19 +152,6 @@ struct Status {
     Result<real::UmlSource> source;
     std::vector<real::CachedFolder> folders;
 };
-
-std::uint64_t size_of(const fs::path& path) {
-    std::error_code ignored;  // It was there a moment ago.
-    const std::uintmax_t size = fs::file_size(path, ignored);
-    return ignored ? 0 : size;
-}
-
-/// The file's time of modification, in UTC: `2026-01-31 17:05:00`.
-std::string built_at(const fs::path& path) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0) return "";
-    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(status.st_mtim.tv_sec));
-}
 
 nlohmann::json source_json(const Result<real::UmlSource>& source) {
     if (!source) return {{"available", false}, {"why", source.error().what}};
@@ -142,21 +164,12 @@ nlohmann::json source_json(const Result<real::UmlSource>& source) {
 nlohmann::json status_json(const Status& status) {
     nlohmann::json document{
         {"cache", status.cache.string()},
-        {"folders", nlohmann::json::array()},
+        {"folders", folders_json(status.folders)},
         {"kernel", nullptr},
         {"missing_packages",
          real::missing_build_packages(status.source && status.source->tarball.empty())},
         {"source", source_json(status.source)}};
-    for (const real::CachedFolder& folder : status.folders)
-        document["folders"].push_back({{"bytes", folder.bytes}, {"path", folder.path.string()}});
-    if (status.kernel) {
-        document["kernel"] = {{"built_at", built_at(status.kernel->path)},
-                              {"built_with", status.kernel->built_with},
-                              {"digest", status.kernel->digest},
-                              {"path", status.kernel->path.string()},
-                              {"size_bytes", size_of(status.kernel->path)},
-                              {"version", status.kernel->version}};
-    }
+    if (status.kernel) document["kernel"] = kernel_json(*status.kernel);
     return document;
 }
 
@@ -205,11 +218,15 @@ int show_status(Format format) {
     return static_cast<int>(status.kernel ? ExitCode::ok : ExitCode::expectation_failed);
 }
 
-int clean() {
+int clean(Format format) {
     const auto cache = real::user_cache_folder();
-    if (!cache) return report_error(cache.error().what, Format::table);
+    if (!cache) return report_error(cache.error().what, format);
     const auto removed = real::clean_uml_kernels(*cache);
-    if (!removed) return report_error(removed.error().what, Format::table);
+    if (!removed) return report_error(removed.error().what, format);
+    if (format == Format::json) {
+        fmt::print("{}\n", nlohmann::json{{"removed", folders_json(*removed)}}.dump(1));
+        return static_cast<int>(ExitCode::ok);
+    }
     for (const real::CachedFolder& folder : *removed)
         fmt::print("removed {} ({} MB)\n", folder.path.string(), megabytes(folder.bytes));
     if (removed->empty()) fmt::print("{}: nothing to remove\n", cache->string());
@@ -227,6 +244,7 @@ void add_build(CLI::App& kernel, Environment& environment) {
         "  overlab kernel build --jobs 1 --keep\n\n"
         "Exit codes: 0 it is there, 2 it cannot be built; 128 + a signal.");
     const auto options = std::make_shared<KernelBuild>();
+    add_format_option(*command, options->format);
     command->add_option("--jobs", options->jobs, "compilers at a time; default: one a core")
         ->check(CLI::Range(1U, max_jobs));
     command->add_option("--source", options->source,
@@ -235,6 +253,28 @@ void add_build(CLI::App& kernel, Environment& environment) {
     command->add_flag("--force", options->force, "build anew, from the beginning");
     command->add_flag("--no-progress", options->no_progress, "say nothing while it builds");
     command->callback([options, &environment] { environment.exit_code = build(*options); });
+}
+
+void add_status(CLI::App& kernel, Environment& environment) {
+    CLI::App* command =
+        kernel.add_subcommand("status", "Say whether there is one, and what a build would use.");
+    command->footer(
+        "Example:\n  overlab kernel status --format json\n\n"
+        "Exit codes: 0 there is one, 1 there is none, 2 the cache folder cannot be used.");
+    const auto format = std::make_shared<Format>(Format::table);
+    add_format_option(*command, *format);
+    command->callback([format, &environment] { environment.exit_code = show_status(*format); });
+}
+
+void add_clean(CLI::App& kernel, Environment& environment) {
+    CLI::App* command = kernel.add_subcommand(
+        "clean", "Remove all kernels of this kind, and what interrupted builds have left.");
+    command->footer(
+        "Example:\n  overlab kernel clean\n\n"
+        "Exit codes: 0 nothing is left; 2 a build is under way, or something stays.");
+    const auto format = std::make_shared<Format>(Format::table);
+    add_format_option(*command, *format);
+    command->callback([format, &environment] { environment.exit_code = clean(*format); });
 }
 
 }  // namespace
@@ -246,20 +286,12 @@ void add_kernel_command(CLI::App& app, Environment& environment) {
     command->footer(
         "A kernel with every backend built in, and with virtual time. It is made of Debian's "
         "kernel\n"
-        "source with overlab's configuration, and kept in ~/.cache/overlab ($XDG_CACHE_HOME).");
+        "source with overlab's configuration, and kept in ~/.cache/overlab, or in\n"
+        "$XDG_CACHE_HOME/overlab.\n\n"
+        "Example:\n  overlab kernel build");
     add_build(*command, environment);
-    CLI::App* status =
-        command->add_subcommand("status", "Say whether there is one, and what a build would use.");
-    status->footer(
-        "Example:\n  overlab kernel status --format json\n\n"
-        "Exit codes: 0 there is one, 1 there is none, 2 the cache folder cannot be used.");
-    const auto format = std::make_shared<Format>(Format::table);
-    add_format_option(*status, *format);
-    status->callback([format, &environment] { environment.exit_code = show_status(*format); });
-    CLI::App* cleaner = command->add_subcommand(
-        "clean", "Remove all kernels of this kind, and what interrupted builds have left.");
-    cleaner->footer("Exit codes: 0 nothing is left; 2 a build is under way, or something stays.");
-    cleaner->callback([&environment] { environment.exit_code = clean(); });
+    add_status(*command, environment);
+    add_clean(*command, environment);
 }
 
 }  // namespace overlab::cli

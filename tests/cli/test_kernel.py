@@ -307,6 +307,17 @@ class KernelTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.cache)), ["canary.json", "uml.lock"])
         self.assertIn("nothing to remove", self.kernel("clean").stdout)
 
+    def test_each_command_answers_with_one_document(self):
+        built = json.loads(self.build("--format", "json").stdout)
+        removed = json.loads(self.kernel("clean", "--format", "json").stdout)["removed"]
+        self.source.unlink()
+        failed = json.loads(self.build("--format", "json").stdout)
+
+        self.assertFalse(built["was_there"])
+        self.assertEqual(built["kernel"]["version"], "6.1.5")
+        self.assertEqual([entry["path"] for entry in removed], [os.path.dirname(built["kernel"]["path"])])
+        self.assertIn("cannot be read", failed["error"])
+
     def test_nothing_is_cleaned_under_a_build(self):
         process, _ = self.start_held_build()
 
