@@ -13,8 +13,8 @@ void add_compare_command(CLI::App& app, Environment& environment) {
         "  overlab compare scenarios/two-racks.json\n"
         "  overlab compare scenarios/two-racks.json --backend vxlan,host-gw --runs 5\n"
         "  overlab compare scenarios/two-racks.json --format json | python3 -m json.tool\n\n"
-        "Exit codes: 0 done, 1 an expectation was not met, 2 bad input or nothing usable came of "
-        "it.");
+        "Exit codes: 0 done, 1 an expectation was not met or a repeat differed, 2 bad input or "
+        "nothing usable came of it.");
     const auto options = std::make_shared<ExperimentOptions>();
     add_experiment_options(*command, *options);
     command->callback([options, &environment] {

@@ -14,7 +14,7 @@ using Block = std::array<char, 65536>;
 
 /// Fills the block as far as the file goes.
 std::size_t fill(std::ifstream& file, Block& block) {
-    file.read(block.data(), block.size());
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
     return static_cast<std::size_t>(file.gcount());
 }
 

@@ -111,7 +111,7 @@ class Pair {
     /// Returns the file's name in the result folder.
     Result<std::string> write_report(const Job& job, const RunReport& report) {
         const std::string folder = fmt::format("repeats/{}/{}", run_folder_name(job), job.repeat);
-        OVERLAB_TRY(const std::string made, directory_.make_folder(folder));
+        if (auto made = directory_.make_folder(folder); !made) return std::unexpected(made.error());
         std::string name = folder + "/report.json";
         auto written = directory_.write(name, encode_report(report) + "\n");
         if (!written) return std::unexpected(written.error());

@@ -155,13 +155,19 @@ Table flow_table(const RunReport& run) {
     return table;
 }
 
+/// What a kernel in virtual time counts is no work.
+std::string cpu_text(const RunReport& run, const HostReport& host) {
+    std::int64_t cpu = std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
+    if (run.virtual_time && !host.cpu_measured_ns.empty()) return "-";
+    for (const auto& [what, time_ns] : host.cpu_measured_ns) cpu += time_ns;
+    return format_quantity(static_cast<double>(cpu), Unit::nanoseconds);
+}
+
 Table host_table(const RunReport& run) {
     Table table;
     table.add_row(headings({"host", "lease"},
                            {"pod MTU", "converged", "rows", "CPU time", "packets\ndropped"}));
     for (const HostReport& host : run.hosts | std::views::take(max_listed)) {
-        std::int64_t cpu = std::accumulate(host.cpu_ns.begin(), host.cpu_ns.end(), std::int64_t{0});
-        for (const auto& [what, time_ns] : host.cpu_measured_ns) cpu += time_ns;
         std::uint64_t dropped = 0;
         for (const auto& [disposition, packets] : host.drops) dropped += packets;
         const bool late = host.converged_ns < 0;
@@ -170,7 +176,7 @@ Table host_table(const RunReport& run) {
                        {host.overlay_mtu == 0 ? "-" : fmt::format("{} B", host.overlay_mtu)},
                        {optional_time(host.converged_ns), late ? CellStyle::bad : CellStyle::plain},
                        {fmt::format("{}", host.rows)},
-                       {format_quantity(static_cast<double>(cpu), Unit::nanoseconds)},
+                       {cpu_text(run, host)},
                        {fmt::format("{}", dropped)}});
     }
     return table;

@@ -163,12 +163,14 @@ TEST_CASE("CPU time is not compared where it takes none") {
     RunReport guest = run("vxlan", 1'000'000, 50'000);
     guest.world = "vm";
     guest.hosts[0].cpu_ns = {};
-    guest.hosts[0].cpu_measured_ns = {{"agent", 256}};
+    guest.hosts[0].cpu_measured_ns = {{"agent", 10'000'000}};
     guest.virtual_time = false;
+    REQUIRE(run_text(guest, {}).find("10.0 ms") != std::string::npos);
     REQUIRE(cell(compare({guest}), "vxlan", "network.cpu").value.has_value());
 
     guest.virtual_time = true;
 
     const std::vector<std::string> columns = keys(compare({guest}));
     REQUIRE(std::ranges::find(columns, "network.cpu") == columns.end());
+    REQUIRE(run_text(guest, {}).find("10.0 ms") == std::string::npos);
 }
