@@ -8,8 +8,8 @@ using namespace overlab;
 using namespace overlab::real;
 
 TEST_CASE("in a guest our tunnel and the kernel's FOU carry each other's packets") {
-    // A kernel that has IP in IP may have FOU; the program says whether it does.
-    const auto runner = VmRunner::pick({.ipip = true});
+    // Debian's kernels have FOU as a module that nothing loads; the one of our own has it built in.
+    const auto runner = VmRunner::pick({.ipip = true, .virtual_time = true});
     if (!runner) {
         WARN("skipped: " << runner.error().what);
         return;
@@ -17,6 +17,7 @@ TEST_CASE("in a guest our tunnel and the kernel's FOU carry each other's packets
     std::string output;
     GuestJob job;
     job.argv = {OVERLAB_TUN_TESTS, "*KernelsFou*"};
+    job.virtual_time.emplace();
     job.output = [&output](std::string_view more) { output += more; };
 
     const auto code = runner->run(job);
@@ -24,10 +25,6 @@ TEST_CASE("in a guest our tunnel and the kernel's FOU carry each other's packets
     CAPTURE(to_string(runner->engine()), output);
     REQUIRE(code.has_value());
     CHECK(*code == 0);
-    if (output.contains("skipped:")) {
-        const std::size_t at = output.find("skipped:");
-        WARN("in the guest: " << output.substr(at, output.find('\n', at) - at));
-        return;
-    }
+    CHECK_FALSE(output.contains("skipped:"));
     CHECK(output.contains("All tests passed"));
 }
