@@ -5,7 +5,8 @@
 // gets them with other addresses, MTUs and rows.
 //
 // Not as on a real network: links have no rate, delay or loss, and only one probe is on its way at
-// a time. ARP runs as always; who has answered once is remembered until the next reset().
+// a time. ARP runs as always; who has answered once is remembered until the next reset(). So is
+// what the packet filter knows of connections, should a history have filter rows.
 #pragma once
 
 #include <cstddef>
