@@ -3,20 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <system_error>
 #include <utility>
 
 #include "real/base/fd.h"
 #include "real/base/process.h"
+#include "real/vm/build_log.h"
+#include "real/vm/build_tools.h"
 #include "real/vm/long_step.h"
 #include "real/vm/uml_lock.h"
 #include "real/vm/uml_source.h"
@@ -33,18 +32,6 @@ constexpr double after_fetch = 0.02, after_unpack = 0.06, after_configure = 0.08
 /// The source, the objects, the package, and some room.
 constexpr std::uint64_t needed_bytes = 700ULL << 20;
 constexpr std::size_t shown_log_lines = 15;
-
-struct Tool {
-    const char *program, *package;
-};
-constexpr std::array tools{Tool{"gcc", "gcc"}, Tool{"ld", "binutils"}, Tool{"strip", "binutils"},
-                           Tool{"make", "make"}, Tool{"flex", "flex"}, Tool{"bison", "bison"},
-                           Tool{"bc", "bc"}, Tool{"xz", "xz-utils"}, Tool{"tar", "tar"},
-                           Tool{"setsid", "util-linux"},
-                           // User-mode Linux is a program, and gcc comes without the C library's
-                           // headers.
-                           Tool{"/usr/include/stdlib.h", "libc6-dev"}};
-constexpr std::array download_tools{Tool{"apt-get", "apt"}, Tool{"dpkg-deb", "dpkg"}};
 
 std::unexpected<Error> os_failure(const fs::path& path, const std::error_code& code) {
     return fail(
@@ -63,39 +50,6 @@ Result<void> write_file(const fs::path& path, std::string_view text) {
     if (file.flush()) return {};
     return os_failure(path, {errno, std::generic_category()});
 }
-
-std::string last_lines(std::string_view text, std::size_t count) {
-    std::size_t start = text.size();
-    while (start > 0 && count > 0) {
-        start = text.rfind('\n', start - 1);
-        if (start == std::string_view::npos) return std::string(text);
-        // The one at the very end closes a line and opens none.
-        if (start + 1 < text.size()) --count;
-    }
-    return std::string(text.substr(std::min(start + 1, text.size())));
-}
-
-/// Counts the lines `  CC      file` that make adds to its log.
-class StepCounter {
-   public:
-    explicit StepCounter(fs::path log) : log_(std::move(log)) {}
-
-    double count() {
-        std::ifstream file(log_, std::ios::binary);
-        file.seekg(read_);
-        for (std::string line; std::getline(file, line) && !file.eof();) {
-            read_ += static_cast<std::streamoff>(line.size() + 1);
-            if (line.starts_with("  ") && line.size() > 2 && line[2] >= 'A' && line[2] <= 'Z')
-                ++count_;
-        }
-        return count_;
-    }
-
-   private:
-    fs::path log_;
-    std::streamoff read_ = 0;
-    double count_ = 0;
-};
 
 /// One build: the source is known, the lock is ours.
 class Builder {
@@ -129,6 +83,7 @@ class Builder {
     UmlSource source_;
     std::string digest_;
     fs::path work_, log_;
+    double there_already_ = 0;  ///< share of the whole
 };
 
 Result<void> Builder::step(std::string_view doing, const std::vector<std::string>& argv,
@@ -143,7 +98,10 @@ Result<void> Builder::step(std::string_view doing, const std::vector<std::string
                 {"LC_ALL", "C"},
                 {"MAKEFLAGS", ""}},
         .output = log_};
-    const auto go_on = [&] { return watcher_(doing, done()); };
+    // Of what this build has to do: an earlier one may have got the tree.
+    const auto go_on = [&] {
+        return watcher_(doing, std::max(0.0, (done() - there_already_) / (1 - there_already_)));
+    };
     if (!go_on()) return fail(ErrorKind::already_exists, "stopped");
     OVERLAB_TRY(const ExitStatus status, run_step(command, go_on));
     if (status.clean()) return {};
@@ -177,8 +135,13 @@ Result<void> Builder::prepare() {
 }
 
 Result<void> Builder::get_tree() {
-    if (fs::exists(uml_tree(work_))) return {};
-    if (source_.tarball.empty()) {
+    if (fs::exists(uml_tree(work_))) {
+        there_already_ = after_unpack;
+        return {};
+    }
+    if (!source_.tarball.empty()) {
+        there_already_ = after_fetch;
+    } else {
         const fs::path fetched = fetched_tarball(work_);
         if (!fs::exists(fetched)) {
             auto done = step("downloading the source", fetch_command(work_), [] { return 0.0; });
@@ -215,7 +178,7 @@ Result<void> Builder::configure() {
 }
 
 Result<void> Builder::compile() {
-    StepCounter counter(log_);
+    BuildSteps counter(log_);
     // What an earlier build has done is in the log as well, and not part of what we wait for.
     const double before = counter.count();
     const double steps = std::max(1.0, expected_steps - before);
@@ -264,23 +227,6 @@ Result<UmlKernel> Builder::build() {
 }
 
 }  // namespace
-
-std::vector<std::string> missing_build_packages(
-    bool download, const std::function<bool(const std::string&)>& has) {
-    const auto is_there = [&has](const std::string& name) {
-        if (has) return has(name);
-        return name.starts_with('/') ? ::access(name.c_str(), R_OK) == 0
-                                     : !find_program(name).empty();
-    };
-    std::set<std::string> packages;
-    for (const Tool& tool : tools) {
-        if (!is_there(tool.program)) packages.insert(tool.package);
-    }
-    for (const Tool& tool : download_tools) {
-        if (download && !is_there(tool.program)) packages.insert(tool.package);
-    }
-    return {packages.begin(), packages.end()};
-}
 
 Result<UmlKernel> build_uml_kernel(const UmlBuildOptions& options, const UmlWatcher& watcher) {
     auto found = find_uml_source(options.source);

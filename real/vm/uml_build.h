@@ -30,10 +30,4 @@ using UmlWatcher = std::function<bool(std::string_view doing, double done)>;
 [[nodiscard]] Result<UmlKernel> build_uml_kernel(const UmlBuildOptions& options,
                                                  const UmlWatcher& watcher);
 
-/// What a build lacks on this machine, as a Debian package each, by name. `download`: the source is
-/// not there either. `has` says whether there is a program of this name, or a file of this path;
-/// empty: looks.
-[[nodiscard]] std::vector<std::string> missing_build_packages(
-    bool download, const std::function<bool(const std::string&)>& has = {});
-
 }  // namespace overlab::real

@@ -9,7 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "real/vm/uml_build.h"
+#include "real/vm/build_log.h"
+#include "real/vm/build_tools.h"
 #include "real/vm/uml_kernel.h"
 #include "real/vm/uml_lock.h"
 #include "real/vm/uml_source.h"
@@ -191,6 +192,26 @@ TEST_CASE("missing tools are named by their packages") {
     CHECK(missing_build_packages(false, none) ==
           std::vector<std::string>{"bc", "binutils", "bison", "flex", "gcc", "libc6-dev", "make",
                                    "tar", "util-linux", "xz-utils"});
+}
+
+TEST_CASE("steps are counted as make's log grows, and its last lines are what an error shows") {
+    const TempFolder folder;
+    const fs::path log = folder.path() / "build.log";
+    BuildSteps steps(log);
+    CHECK(steps.count() == 0);
+
+    std::ofstream file(log);
+    file << "make[1]: Entering\n  CC      init/main.o\n  GEN     Makefile\n  lower case\n  AR  "
+         << std::flush;
+    CHECK(steps.count() == 2);
+
+    file << "    init/built-in.a\nerror: no\n" << std::flush;
+    CHECK(steps.count() == 3);
+
+    CHECK(last_lines("a\nb\nc\n", 2) == "b\nc\n");
+    CHECK(last_lines("a\nb", 1) == "b");
+    CHECK(last_lines("a\nb\n", 5) == "a\nb\n");
+    CHECK(last_lines("", 5).empty());
 }
 
 TEST_CASE("XDG_CACHE_HOME says where the cache is, if it is an absolute path") {
