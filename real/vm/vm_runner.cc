@@ -47,6 +47,8 @@ Result<VmRunner> VmRunner::pick(const GuestNeeds& needs, std::optional<GuestEngi
     std::string objections;
     for (const Engine& engine : all_engines) {
         if (wanted && *wanted != engine.id) continue;
+        // Nothing that can be done to another engine would give it a clock of its own.
+        if (needs.virtual_time && engine.has_virtual_time == nullptr) continue;
         const std::string against = objection(ask_engine(engine, options), needs);
         if (against.empty()) return VmRunner(engine.id, options);
         objections += against;
