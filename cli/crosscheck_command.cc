@@ -64,7 +64,6 @@ Result<void> shrink_first(CrosscheckResult& result, const CrosscheckOptions& opt
         std::vector<HistoryShare> shares;
         for (std::size_t i = begin; i < std::min<std::size_t>(count, begin + options.jobs); ++i) {
             shares.push_back({.seed = options.seed, .first = result.findings[i].index});
-            if (!options.file.empty()) shares.back().file = fs::absolute(options.file);
             shares.back().shrink = true;
         }
         Progress progress(shares.size(), is_terminal(Stream::error));
@@ -117,6 +116,7 @@ Result<CrosscheckResult> crosscheck(const CrosscheckOptions& options) {
     }
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     result.elapsed_s = elapsed.count();
+    if (!options.file.empty()) return result;  // it is small and saved already
     if (auto done = shrink_first(result, options, folder.path(), interrupts); !done) {
         return std::unexpected(done.error());
     }
@@ -126,6 +126,7 @@ Result<CrosscheckResult> crosscheck(const CrosscheckOptions& options) {
 
 std::string replay_command(const CrosscheckOptions& options, const CrosscheckResult& result,
                            std::size_t finding) {
+    if (!options.file.empty()) return "overlab crosscheck " + options.file;
     if (finding < result.files.size()) return "overlab crosscheck " + result.files[finding];
     return fmt::format("overlab crosscheck --seed {} --only {}", options.seed,
                        result.findings[finding].index);
@@ -174,7 +175,8 @@ void print_json(const CrosscheckOptions& options, const CrosscheckResult& result
                     {"probes_by_disposition", counts.probes},
                     {"probes_left_out", counts.probes_left_out},
                     {"elapsed_ns", static_cast<std::int64_t>(result.elapsed_s * 1e9)},
-                    {"findings", findings}};
+                    {"findings", findings},
+                    {"overlab", 1}};
     fmt::print("{}\n", json.dump(2));
 }
 

@@ -223,12 +223,17 @@ Result<std::optional<CrossDifference>> Crosscheck::compare_probe(const Run& run,
     ++counts_.probes[std::string(to_string(expected.disposition))];
     const std::string differs = difference(expected, actual);
     if (differs.empty()) return std::nullopt;
+    std::string way = expected.way;
+    for (std::size_t i = 0; i < run.keyed.size(); ++i) {
+        way += fmt::format("rows of {}:\n{}", run.history->layout.hosts[i].name,
+                           sim_->tables(i).dump(true).to_string());
+    }
     return CrossDifference{
         .what = fmt::format("probe from {} ({}) to {}, {} bytes{}, ttl {}:\n {}",
                             run.history->layout.hosts[probe.from].name, from->address().to_string(),
                             packet.destination.to_string(), packet.size,
                             packet.dont_fragment ? " DF" : "", packet.ttl, differs),
-        .way = expected.way};
+        .way = std::move(way)};
 }
 
 }  // namespace overlab

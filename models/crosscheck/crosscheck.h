@@ -40,7 +40,7 @@ struct CrosscheckCounts {
 struct CrossDifference {
     std::size_t step = 0;  ///< after which it showed
     std::string what;      ///< one or more lines
-    std::string way;       ///< of a probe: the walk in words; else empty
+    std::string way;       ///< of a probe: the walk in words, and all rows; else empty
 
     [[nodiscard]] std::string to_string() const;
 };

@@ -317,7 +317,8 @@ std::optional<Walker::Flight> Walker::into_wireguard(LinkIndex link) {
                   .source = here().underlay_address,
                   .destination = peer->endpoint,
                   .overhead = overhead,
-                  .port = peer->port};
+                  .port = peer->port,
+                  .key = here().wireguard_key};
 }
 
 /// True unless it is known that the other end has another key or does not know ours.

@@ -47,6 +47,7 @@ class Walker {
         std::uint16_t port = 0;
         MacAddress mac{};
         std::uint32_t spi = 0;
+        std::optional<WireguardKey> key = std::nullopt;  ///< the sender's, where known
     };
 
     [[nodiscard]] const WalkHost& here() const { return world_.hosts[here_]; }

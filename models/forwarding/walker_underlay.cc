@@ -227,8 +227,8 @@ std::optional<Walker::Origin> Walker::receive_ipip(const Flight& flight) {
         fmt::format("no ipip device has the local address {}", flight.destination.to_string()));
 }
 
-/// Who may send from where: a packet whose source no peer's allowed prefix holds is not let in
-/// (wg_packet_consume_data_done()).
+/// Who may send from where: a packet is let in if the allowed prefixes give its source to the peer
+/// that sealed it (wg_packet_consume_data_done()).
 std::optional<Walker::Origin> Walker::receive_wireguard(const Flight& flight) {
     const std::span<const TableLink> links = tables().links();
     for (LinkIndex i = 0; i < static_cast<LinkIndex>(links.size()); ++i) {
@@ -237,9 +237,10 @@ std::optional<Walker::Origin> Walker::receive_wireguard(const Flight& flight) {
             continue;
         }
         const WireguardPeerRow* peer = tables().wireguard_peer(i, packet_.source);
-        if (peer == nullptr) {
+        if (peer == nullptr || (flight.key && *flight.key != peer->public_key)) {
             return end(Disposition::no_listener, "decap",
-                       fmt::format("no peer of {} may send from {}: dropped", link.name,
+                       fmt::format("{} of {} may send from {}: dropped",
+                                   peer == nullptr ? "no peer" : "another peer", link.name,
                                    packet_.source.to_string()));
         }
         size_on_wire_ = packet_.size;

@@ -237,3 +237,35 @@ TEST_CASE("latency is wire time and propagation, exactly") {
     REQUIRE(lab.pod(1).received.size() == 2);
     CHECK(lab.pod(1).received[1].at_ns - start == 2 * (1230 + 5000));
 }
+
+// A history of `overlab crosscheck` found that the kernel does so.
+TEST_CASE("a packet forwarded to a pod has to fit the bridge, which its host's underlay decides") {
+    SimLab lab(star_scenario(2), network_json(R"({"Type": "vxlan"})"));
+    lab.host(1).set_up_pods(Ipv4Prefix::of({0x0af40200}, 24), 1350);
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1400);
+    lab.run();
+
+    CHECK(lab.pod(1).received.empty());
+    REQUIRE(lab.pod(0).received.size() == 1);
+    CHECK(icmp_code(lab.pod(0).received[0]) == 4);
+    CHECK(icmp_mtu(lab.pod(0).received[0]) == 1350);
+    // From the VTEP's own address, by which h2 sends to h1's pods.
+    CHECK(load_be32(lab.pod(0).received[0].headers.data() + 12) == 0x0af40200);
+
+    lab.pod(0).send_udp(lab.pod(1).address, 1400, 64, 40000, false);
+    lab.run();
+
+    CHECK(lab.pod(1).received.size() == 2);  // fragments
+}
+
+TEST_CASE("the proxy's net unreachable comes in the name of the destination") {
+    SimLab lab(star_scenario(2), network_json(R"({"Type": "udp"})"));
+
+    lab.pod(0).send_udp({0x0af4c802}, 100);
+    lab.run();
+
+    REQUIRE(lab.pod(0).received.size() == 1);
+    CHECK(icmp_code(lab.pod(0).received[0]) == 0);
+    CHECK(load_be32(lab.pod(0).received[0].headers.data() + 12) == 0x0af4c802);
+}
