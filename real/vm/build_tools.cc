@@ -16,7 +16,6 @@ struct Tool {
 constexpr std::array tools{Tool{"gcc", "gcc"}, Tool{"ld", "binutils"}, Tool{"strip", "binutils"},
                            Tool{"make", "make"}, Tool{"flex", "flex"}, Tool{"bison", "bison"},
                            Tool{"bc", "bc"}, Tool{"xz", "xz-utils"}, Tool{"tar", "tar"},
-                           Tool{"setsid", "util-linux"},
                            // User-mode Linux is a program, and gcc comes without the C library's
                            // headers.
                            Tool{"/usr/include/stdlib.h", "libc6-dev"}};

@@ -1,6 +1,10 @@
 #include "real/vm/long_step.h"
 
+#include <sys/prctl.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <fstream>
 #include <optional>
 
 namespace overlab::real {
@@ -9,20 +13,42 @@ namespace {
 constexpr Duration look_every = milliseconds(200);
 /// Compilers remove what they have half written.
 constexpr Duration grace = seconds(5);
+constexpr int cannot_start = 127;
+
+/// The keeper: ends the session on SIGTERM, which is also what its parent's death sends.
+int keep(const Command& command, pid_t parent) {
+    ::setsid();
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &term, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent) return cannot_start;
+    Result<Process> process = Process::start(command);
+    if (!process) {
+        std::ofstream(command.output, std::ios::app) << process.error().what << '\n';
+        return cannot_start;
+    }
+    for (;;) {
+        if (const std::optional<ExitStatus> status = process->wait(look_every)) return status->code;
+        const timespec at_once{};
+        if (::sigtimedwait(&term, nullptr, &at_once) != SIGTERM) continue;
+        ::kill(0, SIGTERM);  // Blocked here, so this is for the others.
+        (void)process->wait(grace);
+        ::kill(0, SIGKILL);  // Whoever is left, and this process.
+    }
+}
 
 }  // namespace
 
-Result<ExitStatus> run_step(Command command, const std::function<bool()>& go_on) {
-    // setsid(1) becomes the program without another fork: a child of ours leads no process group
-    // yet. So the process number is the session's.
-    command.argv.insert(command.argv.begin(), "setsid");
-    OVERLAB_TRY(Process process, Process::start(command));
+Result<ExitStatus> run_step(const Command& command, const std::function<bool()>& go_on) {
+    const pid_t self = ::getpid();
+    OVERLAB_TRY(Process keeper, Process::fork([&] { return keep(command, self); }));
     for (;;) {
-        if (const std::optional<ExitStatus> status = process.wait(look_every)) return *status;
+        if (const std::optional<ExitStatus> status = keeper.wait(look_every)) return *status;
         if (go_on()) continue;
-        ::kill(-process.pid(), SIGTERM);
-        // Before it is waited for, its number is nobody else's, so the group's is not either.
-        if (!process.wait(grace)) ::kill(-process.pid(), SIGKILL);
+        keeper.signal(SIGTERM);
+        (void)keeper.wait(grace * 2);  // It ends by SIGKILL, its own or now ours.
         return fail(ErrorKind::already_exists, "stopped");
     }
 }
