@@ -14,7 +14,7 @@ namespace overlab::cli {
 struct Environment {
     Runners runners;
     Tracer tracer;
-    MakeCrossSides cross_sides{};
+    MakeCrossSides cross_sides;
     int exit_code = 0;
 };
 

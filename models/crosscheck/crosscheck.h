@@ -28,9 +28,9 @@ namespace overlab {
 struct CrosscheckCounts {
     std::uint64_t histories = 0;
     std::uint64_t steps = 0;
-    std::uint64_t rows = 0;                         ///< compared
-    std::map<std::string, std::uint64_t> probes{};  ///< compared, by the walk's disposition
-    std::uint64_t probes_left_out = 0;              ///< an end had no pod, or both had the same one
+    std::uint64_t rows = 0;                       ///< compared
+    std::map<std::string, std::uint64_t> probes;  ///< compared, by the walk's disposition
+    std::uint64_t probes_left_out = 0;            ///< an end had no pod, or both had the same one
 
     void add(const CrosscheckCounts& other);
     [[nodiscard]] std::uint64_t probe_count() const;

@@ -27,8 +27,8 @@ struct ExpectedHost {
     std::optional<CrossPod> pod;
 };
 
-/// `hosts` are those of `walk`, by number. The sender has a pod.
-[[nodiscard]] ExpectedOutcome expected_outcome(const PacketWalk& walk,
+/// `hosts` are those of `paper`, by number. The sender has a pod.
+[[nodiscard]] ExpectedOutcome expected_outcome(const PacketWalk& paper,
                                                const std::vector<ExpectedHost>& hosts,
                                                const ProbePacket& probe);
 
