@@ -25,10 +25,13 @@ Result<RunReport> run(const GuestRun& order, const Runner& runner) {
     const auto file = load_scenario(order.scenario_file);
     if (!file) return fail(ErrorKind::invalid_argument, file.error().front().to_string());
     OVERLAB_TRY(const Scenario scenario, with_backend(file->scenario, order.backend));
-    // On the guest's own file system: sockets and memory maps do not work on a shared folder.
-    OVERLAB_TRY(const real::RunFolder folder, real::RunFolder::create());
+    // On the guest's own file system: sockets and memory maps do not work on a shared folder. Not
+    // in /tmp, where the machine's root may have a folder of this name: an ordinary user's guest
+    // could not write there, and what runs on the machine would show in virtual time.
+    OVERLAB_TRY(const real::RunFolder folder, real::RunFolder::create("/dev/shm"));
     RunOptions options = order.options;
-    options.kernel.settle_first = true;
+    // In virtual time booting is as quick as in the sim, and instants mean the same in both.
+    options.kernel.settle_first = !options.kernel.virtual_time;
     options.kernel.scratch_dir = folder.path().string();
     options.progress = OutcomeWriter(STDOUT_FILENO).progress();
     return runner(scenario, options);

@@ -24,7 +24,7 @@ RunReport SimWorld::report() const {
     report.virtual_time = true;
     report.seed = seed_;
     report.duration_ns = scenario_->duration.ns;
-    report.series_step_ns = milliseconds(100).ns;
+    report.series_step_ns = series_step(scenario_->duration).ns;
     report.flows = report_flows();
     for (const auto& program : programs_) {
         report.hosts.push_back(report_host(*program));

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "models/scenario/flows.h"
+
 namespace overlab::sim {
 namespace {
 
@@ -108,13 +110,13 @@ void SimWorld::add_pods() {
 void SimWorld::add_traffic() {
     for (std::size_t i = 0; i < scenario_->traffic.size(); ++i) {
         const TrafficSpec& spec = scenario_->traffic[i];
-        traffic_.push_back(
-            std::make_unique<Traffic>(spec, TrafficSetup{.from = pods_[spec.from].get(),
-                                                         .to = pods_[spec.to].get(),
-                                                         .seed = seed_,
-                                                         .index = static_cast<std::uint32_t>(i),
-                                                         .run_end = scenario_->duration,
-                                                         .series_step = milliseconds(100)}));
+        traffic_.push_back(std::make_unique<Traffic>(
+            spec, TrafficSetup{.from = pods_[spec.from].get(),
+                               .to = pods_[spec.to].get(),
+                               .seed = seed_,
+                               .index = static_cast<std::uint32_t>(i),
+                               .run_end = scenario_->duration,
+                               .series_step = series_step(scenario_->duration)}));
     }
 }
 

@@ -25,6 +25,13 @@ std::uint16_t server_port(std::size_t index) {
     return static_cast<std::uint16_t>(first + index % count);
 }
 
+Duration series_step(Duration run) {
+    constexpr Duration finest = milliseconds(100);
+    constexpr std::int64_t most_steps = 36'000;
+    const std::int64_t tenths = run.ns / finest.ns;
+    return finest * std::max<std::int64_t>(1, (tenths + most_steps - 1) / most_steps);
+}
+
 std::int64_t first_connectivity_ns(const Scenario& scenario, const std::vector<FlowReport>& flows) {
     CHECK(flows.size() <= scenario.traffic.size());
     std::int64_t earliest_ns = -1;

@@ -18,6 +18,10 @@ namespace overlab {
 /// of the first 40000 flows. `index` is the flow's in Scenario::traffic.
 [[nodiscard]] std::uint16_t server_port(std::size_t index);
 
+/// The step of every flow's series in a run of this length: 100 ms, or as many of them as keep a
+/// series at 36,000 steps.
+[[nodiscard]] Duration series_step(Duration run);
+
 /// The first delivery of any flow between pods of different hosts; -1 if there was none. `flows`
 /// are in the order of Scenario::traffic.
 [[nodiscard]] std::int64_t first_connectivity_ns(const Scenario& scenario,

@@ -11,8 +11,9 @@
 namespace overlab::real {
 namespace {
 
-/// The longest single wait: bounds what a clock jump or a lost wake-up could cost.
-constexpr Duration longest_wait = seconds(10);
+/// The longest single wait: bounds what a lost wake-up could cost. So long that a month of virtual
+/// time, in which waking is all that costs, takes a process few thousand of them.
+constexpr Duration longest_wait = minutes(10);
 
 timeval to_timeval(Duration span) {
     // Rounded up: waking before the timer is due would only spin.

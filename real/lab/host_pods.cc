@@ -5,7 +5,9 @@
 #include <span>
 
 #include "real/lab/ethtool.h"
+#include "real/lab/link_shape.h"
 #include "real/lab/port_names.h"
+#include "real/lab/traffic_control.h"
 
 namespace overlab::real {
 namespace {
@@ -33,6 +35,21 @@ Result<void> HostPods::make(Links& host) {
             .name = std::string(host_port), .mac = {pod_macs | pods_[n].index}, .mtu = first_mtu};
         if (Result<void> made = host.add_veth(here, there, *pods_[n].netns); !made) return made;
         if (Result<void> done = host.set_master(here.name, bridge); !done) return done;
+        if (!shaped_) continue;
+        if (Result<void> done = shape_link(host, n); !done) return done;
+    }
+    return {};
+}
+
+Result<void> HostPods::shape_link(Links& host, std::size_t n) {
+    OVERLAB_TRY(Links pod, Links::open(*pods_[n].netns));
+    for (Links* side : {&host, &pod}) {
+        const bool here = side == &host;
+        const std::string name = here ? host_end(n) : std::string(host_port);
+        Result<void> off = turn_offloads_off(here ? *host_netns_ : *pods_[n].netns, name);
+        if (!off) return off;
+        OVERLAB_TRY(const std::uint32_t index, side->index_of(name));
+        if (Result<void> done = set_shape(side->socket(), index, pod_shape()); !done) return done;
     }
     return {};
 }

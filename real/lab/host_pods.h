@@ -26,9 +26,10 @@ class HostPods {
         const Netns* netns = nullptr;  ///< must outlive this
     };
 
-    /// `host_netns` must outlive this.
-    HostPods(const Netns& host_netns, NodeIndex host, std::string host_name)
-        : host_netns_(&host_netns), host_(host), name_(std::move(host_name)) {}
+    /// `host_netns` must outlive this. `shaped`: pods' links have a rate (pod_shape) and carry
+    /// single frames; else they are as fast as the machine.
+    HostPods(const Netns& host_netns, NodeIndex host, std::string host_name, bool shaped)
+        : host_netns_(&host_netns), host_(host), name_(std::move(host_name)), shaped_(shaped) {}
 
     /// In scenario order. Answers the pod's place here.
     std::size_t add(const Pod& pod) {
@@ -43,12 +44,15 @@ class HostPods {
     [[nodiscard]] Ipv4Address address(std::size_t n) const;
 
    private:
+    /// Both ends of the `n`th pod's link.
+    [[nodiscard]] Result<void> shape_link(Links& host, std::size_t n);
     [[nodiscard]] Result<void> move_pod(Links& host, std::size_t n, Ipv4Prefix subnet,
                                         std::uint32_t mtu);
 
     const Netns* host_netns_;
     NodeIndex host_;
     std::string name_;
+    bool shaped_;
     std::vector<Pod> pods_;
     std::optional<Ipv4Prefix> subnet_;
 };

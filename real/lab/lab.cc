@@ -74,7 +74,8 @@ class KernelLab final : public Lab {
         : plan_(std::move(plan)),
           options_(options),
           limits_{.shape_below_bps = options.shape_below_bps,
-                  .timer_resolution = timer_resolution()},
+                  .timer_resolution = timer_resolution(),
+                  .exact = options.virtual_time},
           link_up_(plan_.scenario->underlay.links.size(), true),
           drops_before_(2 * link_up_.size()) {}
 
@@ -177,8 +178,8 @@ Result<void> KernelLab::make_namespaces() {
     }
     for (std::size_t i = 0; i < pods.size(); ++i) {
         const NodeIndex host = pods[i].host;
-        const auto [found, added] =
-            host_pods_.try_emplace(host, nodes_[host], host, underlay().nodes[host].name);
+        const auto [found, added] = host_pods_.try_emplace(
+            host, nodes_[host], host, underlay().nodes[host].name, limits_.exact);
         place_on_host_.push_back(found->second.add({.index = i, .netns = &pods_[i]}));
     }
     return {};
@@ -230,7 +231,7 @@ Result<void> KernelLab::shape_end(LinkId link, bool a, Links& links) {
     OVERLAB_TRY(const std::uint32_t index, links.index_of(end.port));
     const Result<void> done = set_shape(links.socket(), index, shape);
     if (done || done.error().kind != ErrorKind::unsupported) return done;
-    const std::string wish = shape.needs_netem() ? netem_wishes(shape) : "its rate";
+    const std::string wish = shape.has_line() ? netem_wishes(shape) : "its rate";
     return fail(
         ErrorKind::unsupported,
         fmt::format("{} cannot be had here: {}; --world vm has it", wish, done.error().what),

@@ -32,6 +32,9 @@ struct LabOptions {
     LinkProfile profile = LinkProfile::faithful;
     /// Links of this rate and above are not shaped: a veth cannot reach them anyway. 0: shape none.
     std::uint64_t shape_below_bps = 5'000'000'000;
+    /// All links are shaped exactly, whatever their rate, and pods' interfaces to pod_rate_bps.
+    /// Pods lose their offloads too: a packet is a frame everywhere.
+    bool virtual_time = false;
 };
 
 /// Namespaces end with the object, as soon as no process is left in them.

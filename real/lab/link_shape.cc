@@ -19,6 +19,8 @@ constexpr std::uint64_t largest_burst_bytes = 4 << 20;
 
 /// Room for everything that can be under way at once, and more: drops are the queue's business.
 constexpr std::uint64_t least_delay_line_packets = 10'000, largest_delay_line_packets = 1'000'000;
+/// As a veth's, if it had a queue (txqueuelen).
+constexpr std::uint32_t pod_queue_packets = 1000;
 
 std::uint32_t burst_bytes(const UnderlayLink& link, Duration timer_resolution) {
     const std::uint64_t frame = link.mtu + ethernet_header_bytes + wire_overhead_bytes;
@@ -37,6 +39,24 @@ std::uint32_t delay_line_packets(const UnderlayLink& link) {
                                                  largest_delay_line_packets));
 }
 
+/// As many as full-size packets fit; the first is the one on the line.
+std::uint32_t queue_packets(const UnderlayLink& link) {
+    const std::uint64_t frame = link.mtu + ethernet_header_bytes + wire_overhead_bytes;
+    return static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(link.queue_bytes / frame, 1, largest_delay_line_packets));
+}
+
+LinkShape exact_shape_of(const UnderlayLink& link) {
+    LinkShape shape{.rate_bps = link.rate_bps,
+                    .queue_bytes = link.queue_bytes,
+                    .queue_packets = queue_packets(link),
+                    .delay = link.delay,
+                    .loss_ppb = link.loss_ppb};
+    // What waits in the queue counts against the line's length too (netem_enqueue).
+    if (shape.has_line()) shape.delay_line_packets = delay_line_packets(link) + shape.queue_packets;
+    return shape;
+}
+
 std::string rate_text(std::uint64_t bps) {
     if (bps % 1'000'000'000 == 0) return fmt::format("{} Gbit/s", bps / 1'000'000'000);
     return fmt::format("{} Mbit/s", bps / 1'000'000);
@@ -45,6 +65,7 @@ std::string rate_text(std::uint64_t bps) {
 }  // namespace
 
 LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits) {
+    if (limits.exact) return exact_shape_of(link);
     LinkShape shape;
     if (link.rate_bps < limits.shape_below_bps) {
         shape.rate_bps = link.rate_bps;
@@ -53,13 +74,22 @@ LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits) {
     }
     if (link.delay >= least_modelled_delay) shape.delay = link.delay;
     shape.loss_ppb = link.loss_ppb;
-    if (shape.needs_netem()) shape.delay_line_packets = delay_line_packets(link);
+    if (shape.has_line()) shape.delay_line_packets = delay_line_packets(link);
     return shape;
 }
+
+LinkShape pod_shape() { return {.rate_bps = pod_rate_bps, .queue_packets = pod_queue_packets}; }
 
 std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,
                                         const ShapeLimits& limits) {
     std::vector<std::string> warnings;
+    if (limits.exact) {
+        warnings.push_back(fmt::format(
+            "virtual time: pods' links are shaped to {}; CPU work takes no time: these runs say "
+            "nothing about speed",
+            rate_text(pod_rate_bps)));
+        return warnings;
+    }
     const auto fast = std::ranges::count_if(
         links, [&](const UnderlayLink& link) { return link.rate_bps >= limits.shape_below_bps; });
     if (fast > 0) {

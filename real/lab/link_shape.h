@@ -20,13 +20,17 @@ struct LinkShape {
     std::uint64_t rate_bps = 0;  ///< 0: not limited
     std::uint64_t queue_bytes = 0;
     std::uint32_t burst_bytes = 0;  ///< what may leave at once after a pause
-    Duration delay;                 ///< 0: none
+    /// Not 0: every packet takes its time on the line, as on a wire, and the queue holds so many of
+    /// them instead of bytes.
+    std::uint32_t queue_packets = 0;
+    Duration delay;  ///< 0: none
     std::uint32_t delay_line_packets = 0;
     std::uint32_t loss_ppb = 0;
     std::uint64_t seed = 0;  ///< of the losses, where the kernel can be told (from 6.7 on)
 
-    [[nodiscard]] bool is_plain() const { return rate_bps == 0 && !needs_netem(); }
-    [[nodiscard]] bool needs_netem() const { return delay.ns > 0 || loss_ppb > 0; }
+    [[nodiscard]] bool is_plain() const { return rate_bps == 0 && !has_line(); }
+    /// Delay or loss, whatever the rate.
+    [[nodiscard]] bool has_line() const { return delay.ns > 0 || loss_ppb > 0; }
     friend bool operator==(const LinkShape&, const LinkShape&) = default;
 };
 
@@ -37,7 +41,15 @@ struct ShapeLimits {
     std::uint64_t shape_below_bps = 0;  ///< as LabOptions has it
     /// A kernel without high-resolution timers (User-mode Linux) wakes a queue at ticks only.
     Duration timer_resolution = nanoseconds(1);
+    /// Virtual time, where timers are exact and the machine is no limit: every rate and every delay
+    /// is modelled, the serialisation of single packets too.
+    bool exact = false;
 };
+
+/// What pods' own interfaces are held to in virtual time, both ways: without any rate two pods of
+/// one host would talk for ever at one instant.
+inline constexpr std::uint64_t pod_rate_bps = 40'000'000'000;
+[[nodiscard]] LinkShape pod_shape();
 
 [[nodiscard]] LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits);
 

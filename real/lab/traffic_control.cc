@@ -17,7 +17,8 @@
 namespace overlab::real {
 namespace {
 
-constexpr std::uint32_t root_handle = 1U << 16, child_handle = 10U << 16;
+/// What a queueing discipline is for shows in its handle.
+constexpr std::uint32_t line_handle = 1U << 16, queue_handle = 10U << 16;
 /// Of Linux 6.7; older headers lack it, and older kernels ignore it.
 constexpr std::uint16_t netem_prng_seed = 14;
 
@@ -48,7 +49,7 @@ std::span<const std::byte> bytes_of(const T& value) {
 }
 
 void add_tbf(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape,
-             std::uint32_t parent, std::uint32_t handle) {
+             std::uint32_t parent) {
     const std::uint64_t rate_bytes = shape.rate_bps / 8;
     tc_tbf_qopt options{};
     options.rate.linklayer = TC_LINKLAYER_ETHERNET;
@@ -58,24 +59,55 @@ void add_tbf(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shap
         std::min<std::uint64_t>(rate_bytes, std::numeric_limits<std::uint32_t>::max()));
     options.limit = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(shape.queue_bytes, std::numeric_limits<std::uint32_t>::max()));
-    nlmsghdr* const message = new_qdisc(batch, interface, "tbf", parent, handle);
+    nlmsghdr* const message = new_qdisc(batch, interface, "tbf", parent, queue_handle);
     const Nest nest(message, TCA_OPTIONS);
     put_bytes(message, TCA_TBF_PARMS, bytes_of(options));
     put_u32(message, TCA_TBF_BURST, shape.burst_bytes);
     put_bytes(message, TCA_TBF_RATE64, bytes_of(rate_bytes));
 }
 
-void add_netem(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape) {
+/// netem's options begin with a structure that is no attribute.
+void put_netem_options(nlmsghdr* message, const tc_netem_qopt& options) {
+    std::memcpy(reinterpret_cast<char*>(message) + message->nlmsg_len, &options, sizeof options);
+    message->nlmsg_len += static_cast<std::uint32_t>(NLMSG_ALIGN(sizeof options));
+}
+
+/// netem as a queue: a packet leaves when its last bit has, after those before it. It has no least
+/// length of a packet.
+void add_serialiser(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape,
+                    std::uint32_t parent) {
+    const std::uint64_t rate_bytes = shape.rate_bps / 8;
+    tc_netem_rate rate{};
+    rate.packet_overhead = wire_overhead_bytes;
+    rate.rate = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(rate_bytes, std::numeric_limits<std::uint32_t>::max()));
+    tc_netem_qopt options{};
+    options.limit = shape.queue_packets;
+    nlmsghdr* const message = new_qdisc(batch, interface, "netem", parent, queue_handle);
+    const Nest nest(message, TCA_OPTIONS);
+    put_netem_options(message, options);
+    put_bytes(message, TCA_NETEM_RATE, bytes_of(rate));
+    if (rate_bytes > rate.rate) put_bytes(message, TCA_NETEM_RATE64, bytes_of(rate_bytes));
+}
+
+void add_queue(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape) {
+    const std::uint32_t parent = shape.has_line() ? line_handle | 1 : TC_H_ROOT;
+    if (shape.queue_packets > 0) {
+        add_serialiser(batch, interface, shape, parent);
+    } else {
+        add_tbf(batch, interface, shape, parent);
+    }
+}
+
+void add_line(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape) {
     tc_netem_qopt options{};
     options.limit = shape.delay_line_packets;
     options.loss = static_cast<std::uint32_t>(
         std::min<std::uint64_t>((std::uint64_t{shape.loss_ppb} << 32) / 1'000'000'000,
                                 std::numeric_limits<std::uint32_t>::max()));
-    nlmsghdr* const message = new_qdisc(batch, interface, "netem", TC_H_ROOT, root_handle);
+    nlmsghdr* const message = new_qdisc(batch, interface, "netem", TC_H_ROOT, line_handle);
     const Nest nest(message, TCA_OPTIONS);
-    // netem's options begin with a structure that is no attribute.
-    std::memcpy(reinterpret_cast<char*>(message) + message->nlmsg_len, &options, sizeof options);
-    message->nlmsg_len += static_cast<std::uint32_t>(NLMSG_ALIGN(sizeof options));
+    put_netem_options(message, options);
     put_bytes(message, TCA_NETEM_LATENCY64, bytes_of(shape.delay.ns));
     put_bytes(message, netem_prng_seed, bytes_of(shape.seed));
 }
@@ -107,47 +139,44 @@ std::uint64_t drops_of(const Attributes& attributes) {
 
 Result<void> set_shape(NetlinkSocket& socket, std::uint32_t interface, const LinkShape& shape) {
     if (Result<void> removed = remove_root(socket, interface); !removed) return removed;
-    if (shape.needs_netem()) {
+    if (shape.has_line()) {
         NetlinkBatch batch;
-        add_netem(batch, interface, shape);
+        add_line(batch, interface, shape);
         Result<void> done = as_unsupported(socket.execute_one(batch), "netem");
         if (!done) return done;
     }
     if (shape.rate_bps == 0) return {};
     NetlinkBatch batch;
-    if (shape.needs_netem()) {
-        add_tbf(batch, interface, shape, root_handle | 1, child_handle);
-    } else {
-        add_tbf(batch, interface, shape, TC_H_ROOT, root_handle);
-    }
-    return as_unsupported(socket.execute_one(batch), "tbf");
+    add_queue(batch, interface, shape);
+    return as_unsupported(socket.execute_one(batch), shape.queue_packets > 0 ? "netem" : "tbf");
 }
 
 Result<void> set_black_hole(NetlinkSocket& socket, std::uint32_t interface) {
     if (Result<void> removed = remove_root(socket, interface); !removed) return removed;
     NetlinkBatch batch;
-    new_qdisc(batch, interface, "blackhole", TC_H_ROOT, root_handle);
+    new_qdisc(batch, interface, "blackhole", TC_H_ROOT, line_handle);
     return as_unsupported(socket.execute_one(batch), "blackhole");
 }
 
 Result<std::map<std::uint32_t, QueueDrops>> queue_drops(NetlinkSocket& socket) {
     NetlinkBatch batch;
     batch.add(RTM_GETQDISC, NLM_F_DUMP, sizeof(tcmsg));
-    std::map<std::uint32_t, std::uint64_t> netem, tbf;
+    std::map<std::uint32_t, std::uint64_t> line, queue;
     const Result<void> asked = socket.query(batch, [&](const nlmsghdr& message) {
         const auto* const header = family_header_of<tcmsg>(message);
         if (message.nlmsg_type != RTM_NEWQDISC || header == nullptr) return;
         const Attributes attributes(message, sizeof(tcmsg));
         const auto interface = static_cast<std::uint32_t>(header->tcm_ifindex);
         const std::string_view kind = attributes.text(TCA_KIND);
-        if (kind == "netem") netem[interface] = drops_of(attributes);
-        if (kind == "tbf") tbf[interface] = drops_of(attributes);
+        if (kind != "netem" && kind != "tbf") return;
+        if (header->tcm_handle == line_handle) line[interface] = drops_of(attributes);
+        if (header->tcm_handle == queue_handle) queue[interface] = drops_of(attributes);
     });
     if (!asked) return std::unexpected(asked.error());
     std::map<std::uint32_t, QueueDrops> all;
-    for (const auto& [interface, drops] : tbf) all[interface].queue = drops;
+    for (const auto& [interface, drops] : queue) all[interface].queue = drops;
     // netem counts what its child drops as dropped by itself, too (netem_dequeue).
-    for (const auto& [interface, drops] : netem) {
+    for (const auto& [interface, drops] : line) {
         QueueDrops& entry = all[interface];
         entry.loss = drops - std::min(drops, entry.queue);
     }

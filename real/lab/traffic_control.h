@@ -1,6 +1,10 @@
 // TrafficControl: the queueing disciplines of one network namespace's interfaces.
 //
-//   netem (delay, loss)  ->  tbf (rate; its own drop-tail queue)  ->  veth
+//   netem (delay, loss)  ->  tbf (rate; its own drop-tail queue in bytes)  ->  veth
+//   netem (delay, loss)  ->  netem (rate; its own drop-tail queue in packets)  ->  veth
+//
+// A token bucket lets a packet go when its first bit may, netem when its last bit has: the second
+// is a wire, but needs timers that are as exact (virtual time).
 //
 // The delay comes before the queue although a wire has it behind: with a constant delay the order
 // makes no difference to when a packet arrives, and netem can hold a child but not be one.

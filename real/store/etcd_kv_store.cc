@@ -111,6 +111,7 @@ class EtcdKvStore::Impl {
                        .cert_file = options_.cert_file,
                        .key_file = options_.key_file,
                        .connect_timeout = options_.connect_timeout,
+                       .probe_after = options_.probe_after,
                        .netns = options_.netns}) {}
 
     /// `parse` turns a 200 answer's body into a Result<T>.

@@ -35,6 +35,7 @@ struct EtcdOptions {
     std::string user, password;  ///< user empty: no authentication
     Duration connect_timeout = seconds(2);
     Duration request_timeout = seconds(5);
+    Duration probe_after = seconds(5);  ///< as HttpOptions has it
     /// Sockets are made here; null: the process' own. Outlives us. Host names are looked up in the
     /// process' own all the same: use addresses.
     const Netns* netns = nullptr;

@@ -27,8 +27,7 @@ constexpr std::size_t max_body_bytes = std::size_t{256} << 20;
 /// Idle connections older than this are not used again: servers close theirs after a minute, and a
 /// request that meets that moment has an unknown outcome.
 constexpr long max_idle_s = 30;
-/// A silent connection (a watch) is probed, and given up when this much time brought no answer.
-constexpr long probe_after_s = 5;
+/// A connection that is probed is given up when this much time brought no answer.
 constexpr int dead_after_ms = 20'000;
 
 /// curl's own set-up, counted by it.
@@ -132,6 +131,7 @@ void set_transport(CURL* easy, const HttpOptions& options) {
     set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, to_ms(options.connect_timeout));
     set_option(easy, CURLOPT_MAXAGE_CONN, max_idle_s);
     set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    const long probe_after_s = to_ms(options.probe_after) / 1000;
     set_option(easy, CURLOPT_TCP_KEEPIDLE, probe_after_s);
     set_option(easy, CURLOPT_TCP_KEEPINTVL, probe_after_s);
     set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &open_socket);

@@ -23,6 +23,9 @@ namespace overlab::real {
 struct HttpOptions {
     std::filesystem::path ca_file, cert_file, key_file;  ///< PEM; empty: see EtcdOptions
     Duration connect_timeout = seconds(2);
+    /// A silent connection (a watch) is probed, and given up when 20 s brought no answer. Whole
+    /// seconds, at most 9 h (TCP_KEEPIDLE).
+    Duration probe_after = seconds(5);
     const Netns* netns = nullptr;
 };
 

@@ -32,7 +32,8 @@ constexpr ev_ssize_t max_header_bytes = 16 << 10;
 constexpr std::size_t max_watches = 20'000;
 /// What a watcher may leave unread before its stream is cut.
 constexpr std::size_t max_unread_bytes = std::size_t{64} << 20;
-/// A connection that sends nothing is closed; EtcdKvStore gives its own up sooner.
+/// A connection that sends nothing is closed, unless it waits for a watch's events; EtcdKvStore
+/// gives its own up sooner.
 constexpr int idle_s = 60;
 constexpr int listen_backlog = 1024;
 /// Readings and transactions of one deletion of a range, while others write the same keys.
@@ -408,8 +409,10 @@ void KvGateway::Impl::begin_watch(RequestId id, WatchQuery query) {
     evhttp_send_reply_start(from.request, HTTP_OK, nullptr);
     // evhttp does not read while it answers, and so would notice a client that left at the next
     // event only.
-    const evutil_socket_t fd =
-        bufferevent_getfd(evhttp_connection_get_bufferevent(from.connection));
+    bufferevent* const line = evhttp_connection_get_bufferevent(from.connection);
+    const evutil_socket_t fd = bufferevent_getfd(line);
+    constexpr timeval unread_limit{.tv_sec = idle_s, .tv_usec = 0};
+    CHECK(bufferevent_set_timeouts(line, nullptr, &unread_limit) == 0);
     Left& left = lefts_[id] = {this, id};
     Watch& watch = watches_[id];
     watch = {.from = from,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/scenario/flows.h"
+#include "models/scenario/units.h"
 #include "real/world/kernel_world.h"
 #include "real/world/pinger.h"
 
@@ -171,6 +172,12 @@ std::vector<std::string> KernelWorld::warnings() {
     if (options_.kernel.settle_first)
         all.emplace_back(
             "traffic and faults are timed from when every node had converged, not from boot");
+    if (options_.kernel.virtual_time && scenario_->store.kind == StoreSpec::Kind::etcd) {
+        all.push_back(fmt::format(
+            "virtual time: etcd sleeps while nobody talks to it and looks at its leases every {}: "
+            "they expire so much late at most",
+            duration_text(quiet_span(scenario_->store.lease_ttl))));
+    }
     if (scenario_->network.enable_ipv6)
         all.emplace_back("EnableIPv6: IPv6 prefixes are leased, but get no rows");
     if (scenario_->store.members > 1)

@@ -11,6 +11,7 @@
 #include "models/backends/backend.h"
 #include "models/base/check.h"
 #include "models/base/rng.h"
+#include "models/scenario/flows.h"
 #include "real/doctor/capabilities.h"
 
 namespace overlab::real {
@@ -22,8 +23,11 @@ constexpr Duration settle_limit = seconds(60);
 constexpr Duration status_limit = seconds(10);
 /// What traffic's programs may take to report after their end.
 constexpr Duration traffic_grace = seconds(6);
-constexpr Duration progress_step = milliseconds(200);
-constexpr Duration series_step = milliseconds(100);
+constexpr Duration finest_progress_step = milliseconds(200);
+constexpr std::int64_t most_progress_steps = 1000;
+
+/// Between two tries to reach a store that does not answer, in virtual time. As the lease keeper's.
+constexpr Duration longest_store_pause = minutes(1);
 
 Result<void> make_folder(const std::filesystem::path& path) {
     if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
@@ -34,6 +38,7 @@ Result<void> make_folder(const std::filesystem::path& path) {
 LabOptions lab_options(const RunOptions& options) {
     LabOptions lab;
     lab.profile = options.kernel.link_offloads ? LinkProfile::fast : LinkProfile::faithful;
+    lab.virtual_time = options.kernel.virtual_time;
     return lab;
 }
 
@@ -78,6 +83,15 @@ Result<void> check_machine(const Scenario& scenario, const KernelOptions& kernel
 
 }  // namespace
 
+Duration quiet_span(Duration lease_ttl) {
+    const Duration share = seconds(lease_ttl.ns / 100 / seconds(1).ns);
+    return std::clamp(share, seconds(1), hours(1));
+}
+
+Duration progress_step(Duration run) {
+    return std::max(finest_progress_step, run / most_progress_steps);
+}
+
 Result<std::unique_ptr<KernelWorld>> KernelWorld::build(const Scenario& scenario,
                                                         const RunOptions& options) {
     std::unique_ptr<KernelWorld> world(new KernelWorld(scenario, options));
@@ -101,15 +115,22 @@ KernelWorld::~KernelWorld() {
 Result<void> KernelWorld::assemble() {
     if (auto able = check_machine(*scenario_, options_.kernel); !able) return able;
     OVERLAB_TRY(lab_, Lab::build(*scenario_, lab_options(options_)));
-    const NodeIndex store_host = scenario_->store.host;
-    if (auto made = make_folder(folder_ / "store"); !made) return made;
-    OVERLAB_TRY(store_, StoreService::start(scenario_->store.kind, lab_->node(store_host),
-                                            lab_->graph().host_interface(store_host).address,
-                                            folder_ / "store", scenario_->network_json));
+    if (auto store = start_store(); !store) return store;
     if (auto agents = start_agents(); !agents) return agents;
     add_traffic();
     warm_up();
     return await_ready();
+}
+
+Result<void> KernelWorld::start_store() {
+    const StoreSpec& spec = scenario_->store;
+    const StorePlace place{.netns = &lab_->node(spec.host),
+                           .address = lab_->graph().host_interface(spec.host).address,
+                           .folder = folder_ / "store"};
+    if (auto made = make_folder(place.folder); !made) return made;
+    OVERLAB_TRY(store_, StoreService::start(spec.kind, place, scenario_->network_json));
+    if (!options_.kernel.virtual_time) return {};
+    return store_->doze(place, quiet_span(spec.lease_ttl));
 }
 
 const std::string& KernelWorld::name_of(NodeIndex node) const {
@@ -125,6 +146,12 @@ AgentOptions KernelWorld::agent_options(NodeIndex host) const {
                          .forward = options_.kernel.forward_rules};
     agent.leases = {.lease_ttl = scenario_->store.lease_ttl, .seed = seed_, .host = name};
     agent.etcd.endpoints = {store_->endpoint()};
+    if (options_.kernel.virtual_time) {
+        const Duration quiet = quiet_span(scenario_->store.lease_ttl);
+        agent.etcd.probe_after = std::max(agent.etcd.probe_after, quiet);
+        agent.leases.unavailable_max =
+            std::max(agent.leases.unavailable_max, std::min(quiet, longest_store_pause));
+    }
     agent.tunnel = tunnel_options(options_.kernel);
     agent.with_ike = std::holds_alternative<IpsecConfig>(scenario_->network.backend);
     agent.folder = folder_ / ("agent-" + name);
@@ -235,7 +262,7 @@ void KernelWorld::add_traffic() {
                                  .index = i,
                                  .seed = seed_,
                                  .run_end = scenario_->duration,
-                                 .series_step = series_step,
+                                 .series_step = series_step(scenario_->duration),
                                  .overlay_mtu = backend ? (*backend)->overlay_mtu(outer) : outer,
                                  .folder = folder_}));
     }
@@ -315,7 +342,7 @@ void KernelWorld::schedule_faults() {
 
 void KernelWorld::keep_progress() {
     options_.progress(std::min(loop_.now().ns, scenario_->duration.ns), scenario_->duration.ns);
-    loop_.call_after(progress_step, [this] { keep_progress(); });
+    loop_.call_after(progress_step(scenario_->duration), [this] { keep_progress(); });
 }
 
 void KernelWorld::note(const std::string& host, const std::string& what) {

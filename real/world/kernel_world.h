@@ -28,6 +28,12 @@
 
 namespace overlab::real {
 
+/// In virtual time waiting is free and looking is not: how often somebody who watches over a
+/// silent store looks. A hundredth of a lease's life, in whole seconds from 1 s to 1 h.
+[[nodiscard]] Duration quiet_span(Duration lease_ttl);
+/// How often a run of this length tells its progress: every 200 ms, but 1000 times at most.
+[[nodiscard]] Duration progress_step(Duration run);
+
 class KernelWorld {
    public:
     /// Everything in place and every agent ready, nothing started. The scenario must outlive the
@@ -72,6 +78,7 @@ class KernelWorld {
    private:
     KernelWorld(const Scenario& scenario, const RunOptions& options);
     [[nodiscard]] Result<void> assemble();
+    [[nodiscard]] Result<void> start_store();
     [[nodiscard]] Result<void> start_agents();
     [[nodiscard]] Result<void> start_agent(Agent& agent);
     void begin_agent(Agent& agent);

@@ -68,24 +68,29 @@ Result<void> write_config(const std::string& endpoint, const Netns& netns,
 
 }  // namespace
 
-Result<StoreService> StoreService::start(StoreSpec::Kind kind, const Netns& netns,
-                                         Ipv4Address address, const std::filesystem::path& folder,
+Result<StoreService> StoreService::start(StoreSpec::Kind kind, const StorePlace& place,
                                          const std::string& network_json) {
     StoreService service;
     if (kind == StoreSpec::Kind::etcd) {
-        OVERLAB_TRY(
-            service.etcd_,
-            EtcdServer::start(
-                {.netns = &netns, .address = address, .port = client_port, .folder = folder}));
+        OVERLAB_TRY(service.etcd_, EtcdServer::start({.netns = place.netns,
+                                                      .address = place.address,
+                                                      .port = client_port,
+                                                      .folder = place.folder}));
         service.endpoint_ = service.etcd_->endpoint();
     } else {
-        OVERLAB_TRY(auto process, start_embedded(netns, address));
+        OVERLAB_TRY(auto process, start_embedded(*place.netns, place.address));
         service.embedded_.emplace(std::move(process));
-        service.endpoint_ = fmt::format("http://{}:{}", address.to_string(), client_port);
+        service.endpoint_ = fmt::format("http://{}:{}", place.address.to_string(), client_port);
     }
-    if (auto written = write_config(service.endpoint_, netns, network_json); !written)
+    if (auto written = write_config(service.endpoint_, *place.netns, network_json); !written)
         return std::unexpected(written.error());
     return service;
+}
+
+Result<void> StoreService::doze(const StorePlace& place, Duration look_every) {
+    if (!etcd_) return {};
+    OVERLAB_TRY(doze_, EtcdDoze::start(etcd_->process(), *place.netns, client_port, look_every));
+    return {};
 }
 
 }  // namespace overlab::real

@@ -10,18 +10,28 @@
 #include "models/scenario/scenario.h"
 #include "real/base/netns.h"
 #include "real/base/process.h"
+#include "real/store/etcd_doze.h"
 #include "real/store/etcd_server.h"
 
 namespace overlab::real {
 
+struct StorePlace {
+    const Netns* netns = nullptr;
+    Ipv4Address address;           ///< of an interface in there
+    std::filesystem::path folder;  ///< for data and logs; exists
+};
+
 class StoreService {
    public:
-    /// Starts it, waits until it answers, and writes `network_json` as the configuration. `folder`
-    /// exists. Errors: not_found (no etcd installed), already_exists (port in use), unavailable.
-    [[nodiscard]] static Result<StoreService> start(StoreSpec::Kind kind, const Netns& netns,
-                                                    Ipv4Address address,
-                                                    const std::filesystem::path& folder,
+    /// Starts it, waits until it answers, and writes `network_json` as the configuration. Errors:
+    /// not_found (no etcd installed), already_exists (port in use), unavailable.
+    [[nodiscard]] static Result<StoreService> start(StoreSpec::Kind kind, const StorePlace& place,
                                                     const std::string& network_json);
+
+    /// From now on an etcd process only runs when it is spoken to, and for a moment every
+    /// `look_every` (EtcdDoze). Nothing for the embedded store, which waits by itself. Errors:
+    /// unavailable.
+    [[nodiscard]] Result<void> doze(const StorePlace& place, Duration look_every);
 
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
@@ -30,6 +40,7 @@ class StoreService {
     std::string endpoint_;
     std::optional<Process> embedded_;
     std::optional<EtcdServer> etcd_;
+    std::optional<EtcdDoze> doze_;
 };
 
 }  // namespace overlab::real
