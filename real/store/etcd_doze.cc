@@ -29,7 +29,7 @@ namespace {
 /// Long enough for an exchange of several requests, and for its acknowledgements.
 constexpr Duration awake_after_data = seconds(1);
 /// Its timers that are overdue run as soon as it is continued; the rest takes no virtual time.
-constexpr Duration awake_for_a_look = milliseconds(100);
+constexpr Duration awake_for_a_look = milliseconds(5);
 
 /// For a socket that sees packets from the IPv4 header on: accepts TCP segments to `port` that
 /// carry data. In classic BPF, whose jumps skip so many instructions if true and if false.

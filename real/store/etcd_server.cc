@@ -95,6 +95,7 @@ Command command_of(const EtcdServerOptions& options) {
         add("--trusted-ca-file=" + options.client_ca.string());
     }
     for (const std::string& argument : options.arguments) add(argument);
+    command.env = options.env;
     command.netns = options.netns;
     command.output = log_file(options);
     return command;

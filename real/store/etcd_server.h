@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +27,8 @@ struct EtcdServerOptions {
     bool fsync = false;  ///< off: a throw-away cluster need not survive a power cut
     /// PEM files of the server; all empty: plain HTTP. `client_ca` set: client certificates wanted.
     std::filesystem::path cert_file, key_file, client_ca;
-    std::vector<std::string> arguments;  ///< more of etcd's own
+    std::vector<std::string> arguments;      ///< more of etcd's own
+    std::map<std::string, std::string> env;  ///< added to ours
 };
 
 class EtcdServer {

@@ -84,7 +84,7 @@ Result<void> check_machine(const Scenario& scenario, const KernelOptions& kernel
 }  // namespace
 
 Duration quiet_span(Duration lease_ttl) {
-    const Duration share = seconds(lease_ttl.ns / 100 / seconds(1).ns);
+    const Duration share = seconds(lease_ttl.ns / 24 / seconds(1).ns);
     return std::clamp(share, seconds(1), hours(1));
 }
 
@@ -126,7 +126,8 @@ Result<void> KernelWorld::start_store() {
     const StoreSpec& spec = scenario_->store;
     const StorePlace place{.netns = &lab_->node(spec.host),
                            .address = lab_->graph().host_interface(spec.host).address,
-                           .folder = folder_ / "store"};
+                           .folder = folder_ / "store",
+                           .will_doze = options_.kernel.virtual_time};
     if (auto made = make_folder(place.folder); !made) return made;
     OVERLAB_TRY(store_, StoreService::start(spec.kind, place, scenario_->network_json));
     if (!options_.kernel.virtual_time) return {};

@@ -29,7 +29,7 @@
 namespace overlab::real {
 
 /// In virtual time waiting is free and looking is not: how often somebody who watches over a
-/// silent store looks. A hundredth of a lease's life, in whole seconds from 1 s to 1 h.
+/// silent store looks. A 24th of a lease's life, in whole seconds from 1 s to 1 h.
 [[nodiscard]] Duration quiet_span(Duration lease_ttl);
 /// How often a run of this length tells its progress: every 200 ms, but 1000 times at most.
 [[nodiscard]] Duration progress_step(Duration run);

@@ -19,6 +19,7 @@ struct StorePlace {
     const Netns* netns = nullptr;
     Ipv4Address address;           ///< of an interface in there
     std::filesystem::path folder;  ///< for data and logs; exists
+    bool will_doze = false;        ///< doze() follows
 };
 
 class StoreService {
