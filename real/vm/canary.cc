@@ -152,7 +152,7 @@ Result<JobEnd> run_in_folder(const Engine& engine, const EngineFiles& files, con
     if (auto written = write_job(job, engine.head(files), run.path()); !written)
         return std::unexpected(written.error());
     if (job.virtual_time) {
-        if (auto written = write_pin_library(run.path()); !written)
+        if (auto written = write_pin_library(run.path(), job.virtual_time->seed); !written)
             return std::unexpected(written.error());
     }
     const auto ignore = [](std::string_view) {};

@@ -44,7 +44,6 @@ void add_virtual_time(GuestBoot& boot, const VirtualTime& time) {
                       // The console without interrupts, for the kernel's last words.
                       "earlyprintk", "keep_bootcon"});
     boot.env.emplace("LD_PRELOAD", (boot.folder / pin_file).string());
-    boot.env.emplace(pin_seed_variable, fmt::to_string(time.seed));
     boot.output_file = boot.folder / "output";
     boot.pinned = true;
 }

@@ -30,6 +30,11 @@ Result<RunReport> KernelWorld::report() {
     // Pod bytes in clear would take a look into every packet; captures have them all.
     report.unmeasured = {"busiest_core_ns", "clear_pod_bytes", "drops_total", "events",
                          "wire_bytes"};
+    if (options_.kernel.virtual_time) {
+        for (const char* metric :
+             {"cpu_agent_ns", "cpu_softirq_ns", "cpu_total_ns", "cpu_traffic_ns"})
+            report.unmeasured.emplace_back(metric);
+    }
     OVERLAB_TRY(report.links, lab_->link_reports());
     const Duration softirq = cpu_.softirq();
     if (!refresh_statuses()) note("", "an agent did not answer at the end of the run");

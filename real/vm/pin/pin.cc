@@ -13,6 +13,7 @@
 // User-mode Linux never hears of them.
 //
 // Linked with nothing but libc, no C++ runtime: it lives in somebody else's process.
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -26,7 +27,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "real/vm/pin/seed_variable.h"
+#include "real/vm/pin/seed_file.h"
 
 namespace {
 
@@ -36,8 +37,7 @@ class SeededBytes {
     std::uint8_t next() {
         if (state_ == 0) {
             constexpr std::uint64_t golden_ratio = 0x9E3779B97F4A7C15U;
-            const char* seed = std::getenv(overlab::real::pin_seed_variable);
-            state_ = golden_ratio ^ (seed == nullptr ? 0 : std::strtoull(seed, nullptr, 10));
+            state_ = golden_ratio ^ read_seed();
             if (state_ == 0) state_ = golden_ratio;
         }
         state_ ^= state_ << 13U;
@@ -47,6 +47,14 @@ class SeededBytes {
     }
 
    private:
+    static std::uint64_t read_seed() {
+        char text[24] = {};  // NOLINT(*-avoid-c-arrays): no C++ runtime here
+        const int file = ::open(overlab::real::pin_seed_file, O_RDONLY | O_CLOEXEC);
+        const ssize_t length = ::read(file, text, sizeof text - 1);
+        ::close(file);
+        return length > 0 ? std::strtoull(text, nullptr, 10) : 0;
+    }
+
     std::uint64_t state_ = 0;
 };
 
