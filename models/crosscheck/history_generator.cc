@@ -192,7 +192,7 @@ class StepWriter {
         const std::uint64_t number = 1 + rng_.below(8);
         const Ipv4Address at{network_.network.network.bits +
                              (static_cast<std::uint32_t>(number) << (32U - length))};
-        LeaseSubnet subnet{Ipv4Prefix::of(at, rng_.chance(1, 6) ? length - 1 : length), {}};
+        const LeaseSubnet subnet{Ipv4Prefix::of(at, rng_.chance(1, 6) ? length - 1 : length), {}};
         const std::string key = lease_key(subnet);
         if (std::ranges::find(keys_, key) == keys_.end()) keys_.push_back(key);
         return key;

@@ -105,7 +105,10 @@ GuestBoot uml_boot(const EngineFiles& files, const GuestJob& job,
     if (job.virtual_time) {
         add_virtual_time(boot, *job.virtual_time);
     } else {
-        boot.argv.insert(boot.argv.end(), {"con0=null,fd:1", "con1=null,fd:3"});
+        // A kernel without a generator of random numbers waits for interrupts to give it some, for
+        // ever if nothing happens; the machine's will do.
+        boot.argv.insert(boot.argv.end(),
+                         {"random.trust_cpu=1", "con0=null,fd:1", "con1=null,fd:3"});
     }
     return boot;
 }

@@ -1,31 +1,19 @@
-// The tests in tests/kernel of the cross-check's kernel half, in a guest kernel that has every
-// backend and where silence costs no time.
-#include <string>
+// The cross-check in a guest kernel that has every backend and where silence costs no time.
+#include "tests/support/guest_tests.h"
 
-#include "real/vm/vm_runner.h"
-#include "tests/support/catch.h"
+using overlab::test::all_pass_in_guest;
 
-using namespace overlab;
-using namespace overlab::real;
+namespace {
+
+constexpr overlab::real::GuestNeeds everything{
+    .esp = true, .wireguard = true, .ipip = true, .virtual_time = true};
+
+}  // namespace
 
 TEST_CASE("in a guest probes meet the fate that rows say, with every backend") {
-    const auto runner = VmRunner::pick({.virtual_time = true}, GuestEngine::uml);
-    if (!runner) {
-        WARN("skipped: " << runner.error().what);
-        return;
-    }
-    std::string output;
-    GuestJob job;
-    job.argv = {OVERLAB_CROSSCHECK_TESTS};
-    job.virtual_time = {.seed = 1};
-    job.output = [&output](std::string_view more) { output += more; };
+    all_pass_in_guest(everything, {OVERLAB_CROSSCHECK_TESTS});
+}
 
-    const auto code = runner->run(job);
-
-    CAPTURE(output);
-    REQUIRE(code.has_value());
-    CHECK(*code == 0);
-    // Our own configuration has all that a backend needs.
-    CHECK_FALSE(output.contains("skipped:"));
-    CHECK(output.contains("All tests passed"));
+TEST_CASE("in a guest a mistake planted in either half is found and shrunk") {
+    all_pass_in_guest(everything, {OVERLAB_CROSSCHECK_TESTS, "[.planted]"});
 }

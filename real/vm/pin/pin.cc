@@ -85,7 +85,9 @@ long trace(long request, long pid, void* address, void* data) {
 /// Bytes of the instruction at `rip` if it reads the counter, else 0.
 unsigned counter_read(pid_t pid, std::uint64_t rip, bool& with_processor) {
     long word = 0;
-    if (trace(PTRACE_PEEKTEXT, pid, reinterpret_cast<void*>(rip), &word) != 0) return 0;
+    // An address in another process. NOLINTNEXTLINE(performance-no-int-to-ptr)
+    void* const address = reinterpret_cast<void*>(rip);
+    if (trace(PTRACE_PEEKTEXT, pid, address, &word) != 0) return 0;
     with_processor = (word & 0xffffff) == 0xf9010f;  // rdtscp
     if (with_processor) return 3;
     return (word & 0xffff) == 0x310f ? 2 : 0;  // rdtsc
@@ -143,6 +145,7 @@ long ptrace(enum __ptrace_request request, ...) noexcept {
     return trace(request, pid, address, &word) < 0 ? -1 : word;
 }
 
+// libc's names are reserved. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 pid_t waitpid(pid_t pid, int* status, int options) {
     for (;;) {
         int state = 0;
