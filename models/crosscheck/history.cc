@@ -100,7 +100,7 @@ Result<HistoryStep> decode_step(const Json& json, std::size_t hosts, const std::
     if (step.host >= hosts) return wrong(where, "no such host");
     std::size_t number = 0;
     for (const Json& probe : json.value("probes", Json::array())) {
-        OVERLAB_TRY(HistoryProbe read,
+        OVERLAB_TRY(const HistoryProbe read,
                     decode_probe(probe, hosts, fmt::format("{}/probes/{}", where, number++)));
         step.probes.push_back(read);
     }
