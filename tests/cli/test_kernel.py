@@ -204,7 +204,7 @@ class KernelTest(unittest.TestCase):
         self.source = self.make_source(MAKEFILE, [(f"fs/{i}.c", os.urandom(1 << 20)) for i in range(24)])
         self.hold.touch()  # if the kill comes late, it comes while it compiles
         process = self.start_build()
-        wait_for(lambda: list(self.cache.glob("uml-*.work/unpacking/*") or self.cache.glob("uml-*.work/source")),
+        wait_for(lambda: any(list(self.cache.glob(f"uml-*.work/{where}")) for where in ("unpacking/*", "source")),
                  "unpacking")
         process.kill()
         process.wait()
