@@ -6,19 +6,13 @@
 #include <fstream>
 #include <system_error>
 
+#include "real/vm/files.h"
 #include "real/vm/guest_init.h"
 
 namespace overlab::real {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<void> write_text(const fs::path& path, std::string_view text) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file << text;
-    if (file.flush()) return {};
-    return fail(ErrorKind::unavailable, fmt::format("{}: cannot write", path.string()));
-}
 
 /// Mount options and QEMU's separate by commas, /proc's tables by spaces and line breaks.
 Result<void> check_path(const fs::path& path) {
@@ -91,10 +85,10 @@ Result<void> write_job(const GuestJob& job, const GuestHead& head, const fs::pat
     init += head.init;
     for (const auto& [name, text] : {std::pair<const char*, std::string_view>{"init", init},
                                      {"guest", guest_scripts::guest}}) {
-        if (auto written = write_text(run / name, text); !written) return written;
+        if (auto written = write_file(run / name, text); !written) return written;
     }
     ::chmod((run / "init").c_str(), 0700);
-    return write_text(run / "command", command_script(job));
+    return write_file(run / "command", command_script(job));
 }
 
 std::optional<int> read_code(const fs::path& run) {

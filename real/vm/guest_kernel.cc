@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "real/base/process.h"
+#include "real/vm/files.h"
 #include "real/vm/guest_init.h"
 #include "real/vm/user_cache.h"
 
@@ -25,17 +26,6 @@ namespace fs = std::filesystem;
 /// Part of the folder's name: raised when what we make of a kernel changes.
 constexpr int layout = 1;
 fs::path folder_in(const fs::path& cache) { return cache / fmt::format("guest-kernel-{}", layout); }
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool write_file(const fs::path& path, std::string_view text) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file << text;
-    return static_cast<bool>(file.flush());
-}
 
 struct Source {
     fs::path image, modules;
@@ -120,8 +110,7 @@ bool extract_elf(const fs::path& image, const fs::path& to) {
 Result<void> pack_initramfs(const Source& source, const fs::path& folder,
                             const std::string& busybox) {
     const fs::path init = folder / "init";
-    if (!write_file(init, guest_scripts::initramfs_init))
-        return fail(ErrorKind::unavailable, fmt::format("{}: cannot write", init.string()));
+    if (auto written = write_file(init, guest_scripts::initramfs_init); !written) return written;
     const Result<std::string> done = output_of(
         {.argv = {busybox, "sh", "-c", std::string(guest_scripts::pack_initramfs), "initramfs",
                   source.modules, source.version, folder / "initramfs.cpio", busybox, init}},

@@ -16,6 +16,7 @@
 #include "real/base/process.h"
 #include "real/vm/build_log.h"
 #include "real/vm/build_tools.h"
+#include "real/vm/files.h"
 #include "real/vm/long_step.h"
 #include "real/vm/uml_lock.h"
 #include "real/vm/uml_source.h"
@@ -37,18 +38,6 @@ std::unexpected<Error> os_failure(const fs::path& path, const std::error_code& c
     return fail(
         code == std::errc::no_space_on_device ? ErrorKind::out_of_space : ErrorKind::unavailable,
         fmt::format("{}: {}", path.string(), code.message()), code.value());
-}
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-Result<void> write_file(const fs::path& path, std::string_view text) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file << text;
-    if (file.flush()) return {};
-    return os_failure(path, {errno, std::generic_category()});
 }
 
 /// One build: the source is known, the lock is ours.

@@ -15,6 +15,7 @@
 #include "models/base/check.h"
 #include "models/base/embedded.h"
 #include "real/base/fd.h"
+#include "real/vm/files.h"
 #include "real/vm/uml_lock.h"
 #include "real/vm/user_cache.h"
 
@@ -38,11 +39,6 @@ std::set<std::string> settings_of(std::string_view text) {
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return settings;
-}
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
 }
 
 /// Folders of ours in the cache, by name.

@@ -98,7 +98,7 @@ def main():
             run(tool, scenario, out, capture)
             return contents(out)
 
-        for scenario in sorted(SCENARIOS.glob("*.json")):
+        for scenario in sorted(SCENARIOS.rglob("*.json")):
             name = scenario.stem
             if name in TOO_LARGE or name == "schema" or (other and name not in SHORT_LIST):
                 continue

@@ -126,18 +126,25 @@ class WarpedStack final : public HostStack {
     const Warp* warp_;
 };
 
+/// Either half anew, each of its hosts behind the mistake.
+template <typename Side>
+Result<void> reset_warped(Side& side, const CrossLayout& layout, const Warp& warp,
+                          std::vector<std::unique_ptr<WarpedStack>>& stacks) {
+    stacks.clear();
+    auto done = side.reset(layout);
+    for (std::size_t i = 0; done && i < layout.hosts.size(); ++i) {
+        stacks.push_back(std::make_unique<WarpedStack>(side.stack(i), warp));
+    }
+    return done;
+}
+
 class WarpedKernelSide final : public KernelSide {
    public:
     WarpedKernelSide(KernelSide& side, Warp warp, std::function<void(ProbeOutcome&)> bend = {})
         : side_(&side), warp_(std::move(warp)), bend_(std::move(bend)) {}
 
     Result<void> reset(const CrossLayout& layout) override {
-        stacks_.clear();
-        auto done = side_->reset(layout);
-        for (std::size_t i = 0; done && i < layout.hosts.size(); ++i) {
-            stacks_.push_back(std::make_unique<WarpedStack>(side_->stack(i), warp_));
-        }
-        return done;
+        return reset_warped(*side_, layout, warp_, stacks_);
     }
     HostStack& stack(std::size_t host) override { return *stacks_[host]; }
     IkeDaemon& ike(std::size_t host) override { return side_->ike(host); }
@@ -165,12 +172,7 @@ class WarpedSimSide final : public SimSide {
     WarpedSimSide(SimSide& side, Warp warp) : side_(&side), warp_(std::move(warp)) {}
 
     Result<void> reset(const CrossLayout& layout) override {
-        stacks_.clear();
-        auto done = side_->reset(layout);
-        for (std::size_t i = 0; done && i < layout.hosts.size(); ++i) {
-            stacks_.push_back(std::make_unique<WarpedStack>(side_->stack(i), warp_));
-        }
-        return done;
+        return reset_warped(*side_, layout, warp_, stacks_);
     }
     HostStack& stack(std::size_t host) override { return *stacks_[host]; }
     ForwardingTables& tables(std::size_t host) override { return side_->tables(host); }

@@ -92,6 +92,13 @@ class VirtualTime(unittest.TestCase):
             with self.subTest(backend):
                 self.check_repeated(runs, backend)
 
+    def test_thirty_days_of_leases_in_a_real_etcd(self):
+        scenario = pathlib.Path(__file__).parents[2] / "scenarios/lease/thirty-days.json"
+        done = subprocess.run([PROGRAM, "run", scenario, "--world", "vm", "--time", "virtual", "--no-progress",
+                               "--out", self.scratch / "thirty"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("6 of 6 met", done.stdout)
+
     def test_another_seed_gives_another_trace(self):
         runs = self.compare("two-hosts.json", "--backend", ",".join(FIVE_TIMES), "--seed", "2")
         for backend in FIVE_TIMES:

@@ -25,6 +25,7 @@
 #include <csignal>
 #include <cstdarg>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 #include "real/vm/pin/seed_file.h"
@@ -137,7 +138,10 @@ long ptrace(enum __ptrace_request request, ...) noexcept {
     void* const data = va_arg(more, void*);
     va_end(more);
     // A child that offers itself for tracing is going to be the guest's.
-    if (request == PTRACE_TRACEME) ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+    if (request == PTRACE_TRACEME && ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0) {
+        ::dprintf(STDERR_FILENO, "overlab guest: prctl(PR_SET_TSC) is refused here\n");
+        ::_exit(1);  // Without it a run would only look as if it could be repeated.
+    }
     if (lets_run(request)) resume = request;
     if (request != PTRACE_PEEKTEXT && request != PTRACE_PEEKDATA && request != PTRACE_PEEKUSER)
         return trace(request, pid, address, data);
