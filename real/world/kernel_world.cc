@@ -176,6 +176,7 @@ Result<void> KernelWorld::start_agent(Agent& agent) {
     AgentOptions options = agent_options(agent.host);
     if (auto made = make_folder(options.folder); !made) return made;
     agent.ready = false;
+    agent.begun = false;
     OVERLAB_TRY(agent.process,
                 AgentProcess::start(loop_, lab_->node(agent.host), std::move(options),
                                     [this, &agent](const AgentMessage& m) { hear(agent, m); }));
@@ -414,7 +415,8 @@ void KernelWorld::kill_agent(Agent& agent) {
 Result<void> KernelWorld::restart_agent(Agent& agent) {
     if (auto started = start_agent(agent); !started) return started;
     if (auto ready = await_ready(); !ready) return ready;
-    begin_agent(agent);
+    // Its boot may have come while it got ready: told twice, it would start twice.
+    if (!agent.begun) begin_agent(agent);
     return {};
 }
 
