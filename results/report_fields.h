@@ -23,6 +23,13 @@ void visit_fields(T& latency, Visit&& visit) {
 }
 
 template <typename T, typename Visit>
+    requires std::same_as<std::remove_const_t<T>, OutageReport>
+void visit_fields(T& outage, Visit&& visit) {
+    visit("from_ns", outage.from_ns);
+    visit("to_ns", outage.to_ns);
+}
+
+template <typename T, typename Visit>
     requires std::same_as<std::remove_const_t<T>, FlowReport>
 void visit_fields(T& flow, Visit&& visit) {
     visit("bytes_delivered", flow.bytes_delivered);
@@ -34,6 +41,7 @@ void visit_fields(T& flow, Visit&& visit) {
     visit("latency", flow.latency);
     visit("mss_bytes", flow.mss_bytes);
     visit("name", flow.name);
+    visit("outages", flow.outages);
     visit("packets_lost", flow.packets_lost);
     visit("packets_received", flow.packets_received);
     visit("packets_sent", flow.packets_sent);
@@ -92,6 +100,46 @@ void visit_fields(T& event, Visit&& visit) {
 }
 
 template <typename T, typename Visit>
+    requires std::same_as<std::remove_const_t<T>, FaultFlowReport>
+void visit_fields(T& flow, Visit&& visit) {
+    visit("blackhole_ns", flow.blackhole_ns);
+    visit("flow", flow.flow);
+    visit("from", flow.from);
+    visit("packets_lost", flow.packets_lost);
+    visit("survived", flow.survived);
+    visit("to", flow.to);
+}
+
+template <typename T, typename Visit>
+    requires std::same_as<std::remove_const_t<T>, FaultReport>
+void visit_fields(T& fault, Visit&& visit) {
+    visit("at_ns", fault.at_ns);
+    visit("blackhole_ns", fault.blackhole_ns);
+    visit("clear_pod_bytes", fault.clear_pod_bytes);
+    visit("converge_ns", fault.converge_ns);
+    visit("detect_ns", fault.detect_ns);
+    visit("flows", fault.flows);
+    visit("flows_hit", fault.flows_hit);
+    visit("flows_survived", fault.flows_survived);
+    visit("healed_ns", fault.healed_ns);
+    visit("name", fault.name);
+    visit("packets_lost", fault.packets_lost);
+    visit("rows_changed", fault.rows_changed);
+    visit("store_messages", fault.store_messages);
+    visit("what", fault.what);
+}
+
+template <typename T, typename Visit>
+    requires std::same_as<std::remove_const_t<T>, ViolationReport>
+void visit_fields(T& violation, Visit&& visit) {
+    visit("at_ns", violation.at_ns);
+    visit("host", violation.host);
+    visit("invariant", violation.invariant);
+    visit("rows", violation.rows);
+    visit("what", violation.what);
+}
+
+template <typename T, typename Visit>
     requires std::same_as<std::remove_const_t<T>, RunReport>
 void visit_fields(T& report, Visit&& visit) {
     visit("backend", report.backend);
@@ -99,10 +147,12 @@ void visit_fields(T& report, Visit&& visit) {
     visit("converged_ns", report.converged_ns);
     visit("duration_ns", report.duration_ns);
     visit("events", report.events);
+    visit("faults", report.faults);
     visit("first_connectivity_ns", report.first_connectivity_ns);
     visit("flows", report.flows);
     visit("forwarding", report.forwarding);
     visit("hosts", report.hosts);
+    visit("invariants", report.invariants);
     visit("links", report.links);
     visit("overlay_mtu_bytes", report.overlay_mtu);
     visit("packet_hops", report.packet_hops);
@@ -115,6 +165,7 @@ void visit_fields(T& report, Visit&& visit) {
     visit("unavailable", report.unavailable);
     visit("unmeasured", report.unmeasured);
     visit("unreachable", report.unreachable);
+    visit("violations", report.violations);
     visit("virtual_time", report.virtual_time);
     visit("warnings", report.warnings);
     visit("world", report.world);

@@ -24,6 +24,14 @@ struct LatencySummary {
     friend bool operator==(const LatencySummary&, const LatencySummary&) = default;
 };
 
+/// A time in which a flow that was sending had nothing delivered.
+struct OutageReport {
+    std::int64_t from_ns = 0;  ///< the last delivery before it (or the flow's start)
+    std::int64_t to_ns = 0;    ///< the first delivery after it; -1: there was none
+
+    friend bool operator==(const OutageReport&, const OutageReport&) = default;
+};
+
 struct FlowReport {
     std::string name, kind, from, to;
     std::int64_t start_ns = 0, stop_ns = 0;
@@ -39,6 +47,8 @@ struct FlowReport {
     std::uint64_t wire_bytes = 0;  ///< bytes of this flow on its first underlay link, framing in
     std::uint32_t mss_bytes = 0;   ///< tcp: last segment size
     std::vector<std::uint64_t> series_bytes;  ///< delivered per RunReport::series_step_ns
+    /// Longer than outage_threshold(), in order; at most max_outages.
+    std::vector<OutageReport> outages;
 };
 
 struct HostReport {
@@ -72,6 +82,46 @@ struct EventReport {
     std::string host, what;
 };
 
+/// What one flow suffered from one fault.
+struct FaultFlowReport {
+    std::string flow, from, to;      ///< from, to: pods
+    std::int64_t blackhole_ns = 0;   ///< its outages that began in the fault's window, together
+    bool survived = true;            ///< something was delivered after the last of them
+    std::int64_t packets_lost = -1;  ///< in the window; -1: this kind of flow does not count them
+
+    friend bool operator==(const FaultFlowReport&, const FaultFlowReport&) = default;
+};
+
+/// One fault and what came of it. Its window is from its beginning to the next fault's, or to the
+/// end of the run.
+struct FaultReport {
+    std::string name, what;
+    std::int64_t at_ns = 0;
+    std::int64_t healed_ns = -1;     ///< -1: not within the run
+    std::int64_t detect_ns = -1;     ///< from its beginning to the first reaction of any agent
+    std::int64_t converge_ns = -1;   ///< from when it healed until all was as planned for good
+    std::int64_t blackhole_ns = 0;   ///< the longest of `flows`
+    std::int64_t packets_lost = 0;   ///< of the flows that count them
+    std::uint64_t rows_changed = 0;  ///< installed and withdrawn, on all hosts
+    std::uint64_t store_messages = 0;
+    std::uint64_t clear_pod_bytes = 0;
+    std::uint64_t flows_hit = 0, flows_survived = 0;  ///< survived: among those hit
+    std::vector<FaultFlowReport> flows;               ///< those hit, by name
+
+    friend bool operator==(const FaultReport&, const FaultReport&) = default;
+};
+
+/// Something that must never be, and was (models/invariant/invariant.h).
+struct ViolationReport {
+    std::int64_t at_ns = 0;
+    std::string invariant;          ///< `stale_owner`
+    std::string host;               ///< empty: of the cluster
+    std::string what;               ///< one sentence
+    std::vector<std::string> rows;  ///< `- ` missing, `+ ` too many; where rows are concerned
+
+    friend bool operator==(const ViolationReport&, const ViolationReport&) = default;
+};
+
 struct RunReport {
     std::string scenario, backend, world;
     /// The clock was the run's own and not the machine's: the same seed gives the same report.
@@ -96,13 +146,18 @@ struct RunReport {
     std::vector<HostReport> hosts;
     std::vector<LinkReport> links;
     std::vector<PairProblem> unreachable;
+    std::vector<FaultReport> faults;          ///< as Scenario::faults
+    std::vector<ViolationReport> violations;  ///< in order of time; at most max_violations
+    std::vector<std::string> invariants;      ///< names of those that were checked; sorted
     std::vector<EventReport> timeline;
     std::vector<std::string> warnings;              ///< what was not modelled, what looked wrong
     std::map<std::string, std::string> forwarding;  ///< host -> rows text (only when asked for)
 };
 
+inline constexpr std::size_t max_outages = 1000, max_violations = 100;
+
 /// A metric by the names `expect` uses ("goodput_bps", "latency_p99_ns", "overlay_mtu", ...), of a
-/// flow, a host or "network". Errors: not_found, listing the known names.
+/// flow, a host, a fault or "network". Errors: not_found, listing the known names.
 [[nodiscard]] Result<double> metric(const RunReport& report, const std::string& of,
                                     const std::string& metric_name);
 

@@ -14,6 +14,7 @@
 
 #include "models/base/error.h"
 #include "models/base/time.h"
+#include "models/fault/fault.h"
 #include "models/lease/network_config.h"
 #include "models/net/address.h"
 
@@ -93,22 +94,13 @@ struct TrafficSpec {
     friend bool operator==(const TrafficSpec&, const TrafficSpec&) = default;
 };
 
-struct FaultSpec {
-    Duration at;
-    std::optional<Duration> lasts;
-    enum class Kind : std::uint8_t { link_down } kind = Kind::link_down;
-    std::size_t link = 0;
-
-    friend bool operator==(const FaultSpec&, const FaultSpec&) = default;
-};
-
 /// `expect`: one metric within bounds. Numbers are in the metric's own unit.
 struct Expectation {
-    std::string of;  ///< a traffic name, a host name, or "network"
+    std::string of;  ///< a traffic name, a host name, a fault's name, or "network"
     std::string metric;
     std::optional<double> min, max;
     std::string backend;  ///< only for this backend; empty: all
-    std::string world;    ///< only in this world (`sim`, `kernel`, `vm`); empty: all
+    std::string world;    ///< only in this world (`sim`, `control`, `kernel`, `vm`); empty: all
 
     friend bool operator==(const Expectation&, const Expectation&) = default;
 };
@@ -133,7 +125,10 @@ struct Scenario {
     StoreSpec store;
     std::vector<PodSpec> pods;         ///< sorted by name
     std::vector<TrafficSpec> traffic;  ///< sorted by name
-    std::vector<FaultSpec> faults;
+    std::vector<FaultSpec> faults;     ///< sorted by time, then name
+    /// Known faults of other systems, switched on (models/defect/defect.h); sorted, each once.
+    std::vector<std::string> defects;
+    bool large = false;  ///< takes minutes: `check` leaves it out unless asked
     std::vector<Expectation> expect;
     Duration boot_spread;  ///< nodes start at seeded instants in [0, boot_spread]
     SimOptions sim;
