@@ -30,6 +30,7 @@ SimKvServer::SimKvServer(HostSockets& sockets, Runtime& runtime, SimKvServerOpti
     : runtime_(runtime),
       options_(options),
       streams_(sockets, runtime, *this, options.stream),
+      gap_(runtime),
       service_(runtime),
       commit_(runtime),
       pump_(runtime),
@@ -73,16 +74,11 @@ Duration SimKvServer::cost_of(const KvRequest& request) const {
 }
 
 void SimKvServer::serve() {
-    if (service_.armed() || queue_.empty()) return;
-    const Duration cost = cost_of(*queue_.front().request);
-    service_.start(until(stalled_until_) + cost, [this] { served(); });
+    if (!leader_ || service_.armed() || queue_.empty()) return;
+    service_.start(cost_of(*queue_.front().request), [this] { served(); });
 }
 
 void SimKvServer::served() {
-    if (stalled()) {  // the leader went while this was in its hands
-        serve();
-        return;
-    }
     Job job = std::move(queue_.front());
     queue_.pop_front();
     if (options_.quorum_round_trip == Duration{}) {
@@ -97,14 +93,13 @@ void SimKvServer::served() {
 }
 
 void SimKvServer::committed() {
-    while (!stalled() && !committing_.empty() && committing_.front().committed <= runtime_.now()) {
+    while (!committing_.empty() && committing_.front().committed <= runtime_.now()) {
         const Job job = std::move(committing_.front());
         committing_.pop_front();
         execute(job);
     }
     if (committing_.empty()) return;
-    const Instant next = std::max(committing_.front().committed, stalled_until_);
-    commit_.start(until(next), [this] { committed(); });
+    commit_.start(until(committing_.front().committed), [this] { committed(); });
 }
 
 void SimKvServer::execute(const Job& job) {
@@ -160,9 +155,57 @@ Result<void> SimKvServer::compact(Revision at) {
     return store_.compact(at);
 }
 
+void SimKvServer::compact_now() {
+    if (store_.compacted() < store_.revision()) CHECK(compact(store_.revision()).has_value());
+}
+
+void SimKvServer::end_lease(KvLeaseId lease) {
+    const Revision before = store_.revision();
+    store_.revoke(lease, runtime_.now());
+    publish(before);
+}
+
+// --- leader and restoration ----------------------------------------------------------------------
+
 void SimKvServer::leader_gap(Duration lasts) {
     CHECK(lasts >= Duration{});
-    stalled_until_ = std::max(stalled_until_, runtime_.now() + lasts);
+    gap_until_ = std::max(gap_until_, runtime_.now() + lasts);
+    set_leader(false);
+    gap_.start(until(gap_until_), [this] { set_leader(true); });
+}
+
+void SimKvServer::set_leader(bool present) {
+    if (present == leader_) return;
+    leader_ = present;
+    gap_.stop();
+    if (!present) {
+        // What was in the leader's hands is taken up again by the next one.
+        service_.stop();
+        commit_.stop();
+        pump_.stop();
+        expiry_.stop();
+        return;
+    }
+    store_.restart_leases(runtime_.now());
+    arm_expiry();
+    serve();
+    committed();
+    if (!ready_.empty()) pump_.start(options_.watch_send_time, [this] { pump(); });
+}
+
+void SimKvServer::restore(const MvccStore& held) {
+    queue_.clear();
+    committing_.clear();
+    service_.stop();
+    commit_.stop();
+    pump_.stop();
+    expiry_.stop();
+    ready_.clear();
+    watchers_.clear();
+    groups_.clear();
+    for (const StreamId client : std::exchange(clients_, {})) streams_.reset(client);
+    store_.restore(held, runtime_.now());
+    arm_expiry();
 }
 
 // --- watches -------------------------------------------------------------------------------------
@@ -179,6 +222,7 @@ void SimKvServer::add_watcher(StreamId stream, const KvRequest::Watch& watch) {
 void SimKvServer::remove_watcher(WatcherKey key) { watchers_.erase(key); }
 
 void SimKvServer::stream_ended(StreamId stream, StreamEnd /*why*/) {
+    clients_.erase(stream);
     const auto first = watchers_.lower_bound({stream, 0});
     auto last = first;
     while (last != watchers_.end() && last->first.first == stream) ++last;
@@ -195,7 +239,7 @@ void SimKvServer::stream_drained(StreamId stream) {
 void SimKvServer::make_ready(WatcherKey key, Watcher& watcher) {
     watcher.state = WatcherState::ready;
     ready_.push_back(key);
-    if (!pump_.armed()) pump_.start(options_.watch_send_time, [this] { pump(); });
+    if (leader_ && !pump_.armed()) pump_.start(options_.watch_send_time, [this] { pump(); });
 }
 
 /// The store may have moved on from revision `before`: whoever watches a changed key gets ready.
@@ -221,10 +265,6 @@ void SimKvServer::wake(Group& group) {
 }
 
 void SimKvServer::pump() {
-    if (stalled()) {
-        pump_.start(until(stalled_until_), [this] { pump(); });
-        return;
-    }
     const WatcherKey key = ready_.front();
     ready_.pop_front();
     const auto at = watchers_.find(key);
@@ -282,17 +322,12 @@ Result<SimKvServer::BatchPtr> SimKvServer::batch_for(const Watcher& watcher) {
 
 void SimKvServer::arm_expiry() {
     const auto next = store_.next_expiry();
-    if (!next || (expiry_.armed() && expiry_at_ <= *next)) return;
+    if (!leader_ || !next || (expiry_.armed() && expiry_at_ <= *next)) return;
     expiry_at_ = *next;
     expiry_.start(until(*next), [this] { expire(); });
 }
 
 void SimKvServer::expire() {
-    if (stalled()) {
-        expiry_at_ = stalled_until_;
-        expiry_.start(until(stalled_until_), [this] { expire(); });
-        return;
-    }
     const Revision before = store_.revision();
     store_.expire(runtime_.now());
     counters_.expired_revisions += static_cast<std::uint64_t>(store_.revision() - before);

@@ -11,7 +11,7 @@
 // shared between watchers at the same revision. A client that does not read (unacknowledged bytes
 // above the stream's low water) is passed over until it does.
 //
-// Members are one service: an election is a gap in which nothing is served (leader_gap). Watches
+// Members are one service: an election is a gap in which nothing is served (set_leader). Watches
 // are whole revisions, in order, each event once.
 #pragma once
 
@@ -19,6 +19,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,8 +61,22 @@ class SimKvServer final : private StreamHandler {
     /// As an operator on the store's own host would, at once: the network configuration, say.
     Result<KvTxnResult> apply(const KvTxn& txn);
     Result<void> compact(Revision at);
-    /// No leader for `lasts` from now on: nothing is answered, told or expired.
+    /// All history is forgotten. A store that is compacted to here already stays as it is.
+    void compact_now();
+    /// Without a leader nothing is answered, told or expired; requests wait for the next one. With
+    /// it every lease's time starts anew (MvccStore::restart_leases).
+    void set_leader(bool present);
+    /// No leader for `lasts` from now on.
     void leader_gap(Duration lasts);
+    [[nodiscard]] bool has_leader() const { return leader_; }
+
+    [[nodiscard]] MvccStore snapshot() const { return store_; }
+    /// Holds what `held` holds (`MvccStore{}`: nothing). A restored cluster is a restarted one:
+    /// connections are reset, watches and requests under way are gone. An operator's first writes
+    /// follow by apply().
+    void restore(const MvccStore& held);
+    /// Ends an etcd lease now, with its keys: as its time to live would. Absent is success.
+    void end_lease(KvLeaseId lease);
 
     [[nodiscard]] const MvccStore& store() const { return store_; }
     [[nodiscard]] const KvServerCounters& counters() const { return counters_; }
@@ -97,7 +112,7 @@ class SimKvServer final : private StreamHandler {
     };
 
     // StreamHandler
-    void stream_opened(StreamId /*stream*/) override {}
+    void stream_opened(StreamId stream) override { clients_.insert(stream); }
     void stream_message(StreamId stream, const StreamMessage& message) override;
     void stream_drained(StreamId stream) override;
     void stream_ended(StreamId stream, StreamEnd why) override;
@@ -125,20 +140,22 @@ class SimKvServer final : private StreamHandler {
     void arm_expiry();
     void expire();
     [[nodiscard]] Duration until(Instant when) const;
-    [[nodiscard]] bool stalled() const { return runtime_.now() < stalled_until_; }
 
     Runtime& runtime_;
     SimKvServerOptions options_;
     MvccStore store_;
     StreamHost streams_;
     KvServerCounters counters_;
-    Instant stalled_until_;
+    bool leader_ = true;
+    Instant gap_until_;
+    Timer gap_;
 
     std::deque<Job> queue_;
     std::deque<Job> committing_;
     Timer service_, commit_, pump_, expiry_;
     Instant expiry_at_;
 
+    std::set<StreamId> clients_;
     std::map<std::string, Group> groups_;
     std::map<WatcherKey, Watcher> watchers_;
     std::deque<WatcherKey> ready_;

@@ -18,6 +18,7 @@ LocalKvServer::LocalKvServer(Runtime& runtime)
     : runtime_(runtime), notify_(runtime), expiry_(runtime) {}
 
 void LocalKvServer::changed() {
+    if (!leader_) return;  // the next one looks
     arm_expiry();
     // One round for all changes of an instant: each watcher gets them in one update.
     if (!watchers_.empty() && !notify_.armed()) notify_.start({}, [this] { notify_all(); });
@@ -30,9 +31,35 @@ void LocalKvServer::arm_expiry() {
     if (!next || (expiry_.armed() && expiry_at_ <= *next)) return;
     expiry_at_ = *next;
     expiry_.start(*next - runtime_.now(), [this] {
+        if (!leader_) return;
         store_.expire(runtime_.now());
         changed();
     });
+}
+
+void LocalKvServer::serve(std::function<void()> request) {
+    if (leader_) return request();
+    held_.push_back(std::move(request));
+}
+
+void LocalKvServer::set_leader(bool present) {
+    if (present == leader_) return;
+    leader_ = present;
+    if (!present) {
+        notify_.stop();
+        return;
+    }
+    store_.restart_leases(runtime_.now());
+    for (const auto& request : std::exchange(held_, {})) request();
+    changed();
+}
+
+void LocalKvServer::restore(const MvccStore& held) {
+    held_.clear();
+    store_.restore(held, runtime_.now());
+    cached_revision_ = -1;
+    break_watches();
+    changed();
 }
 
 const Result<KvWatchUpdate>& LocalKvServer::changes_for(const Watcher& watcher) {
@@ -114,11 +141,38 @@ void LocalKvStore::call(Change change, KvCallback<T> done) {
     runtime_.call_after(latency_, [this, sent, fault, alive = std::weak_ptr<void>(alive_),
                                    server = server_, server_alive = server_alive_,
                                    change = std::move(change), done = std::move(done)]() mutable {
+        const bool arrives = sent && !server_alive.expired();
+        const bool waits = arrives && !server->has_leader();
+        if (waits && fault == CallFault::none && !alive.expired())
+            return wait_for_leader(std::move(change), std::move(done));
         Result<T> outcome = no_answer();
-        if (sent && !server_alive.expired()) outcome = server->apply(std::move(change));
+        if (waits) {
+            server->serve([server, change = std::move(change)]() mutable {
+                (void)server->apply(std::move(change));  // nobody hears the answer
+            });
+        } else if (arrives) {
+            outcome = server->apply(std::move(change));
+        }
         if (fault != CallFault::none) outcome = no_answer();
         // The request has taken effect whether or not the client still lives.
         if (!alive.expired()) answer<T>(std::move(outcome), std::move(done));
+    });
+}
+
+// The answer comes when there is a leader, or its absence after the time-out: the first one counts.
+template <typename T, typename Change>
+void LocalKvStore::wait_for_leader(Change change, KvCallback<T> done) {
+    auto waiting = std::make_shared<std::optional<KvCallback<T>>>(std::move(done));
+    runtime_.call_after(request_timeout_, [this, waiting, alive = std::weak_ptr<void>(alive_)] {
+        if (alive.expired() || !*waiting) return;
+        const KvCallback<T> asker = *std::exchange(*waiting, std::nullopt);
+        asker(no_answer());
+    });
+    server_->serve([this, waiting, server = server_, alive = std::weak_ptr<void>(alive_),
+                    change = std::move(change)]() mutable {
+        Result<T> outcome = server->apply(std::move(change));
+        if (alive.expired() || !*waiting) return;
+        answer<T>(std::move(outcome), *std::exchange(*waiting, std::nullopt));
     });
 }
 

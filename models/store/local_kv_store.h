@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "models/base/error.h"
 #include "models/base/time.h"
@@ -37,6 +38,7 @@ class LocalKvServer {
     LocalKvServer& operator=(const LocalKvServer&) = delete;
 
     [[nodiscard]] const MvccStore& store() const { return store_; }
+    [[nodiscard]] MvccStore snapshot() const { return store_; }
 
     /// Runs `change` on the store now; watchers hear of it as soon as the caller has returned.
     template <typename Change>
@@ -48,6 +50,16 @@ class LocalKvServer {
 
     /// Ends every watch with `unavailable`, as a restarted server does.
     void break_watches();
+    /// Holds what `held` holds (`MvccStore{}`: nothing); watches break and held requests are lost,
+    /// because a restored cluster is a restarted one.
+    void restore(const MvccStore& held);
+    /// Without a leader nothing is answered, told or expired; requests wait for the next one. With
+    /// it every lease's time starts anew (MvccStore::restart_leases).
+    void set_leader(bool present);
+    [[nodiscard]] bool has_leader() const { return leader_; }
+
+    /// Serves a client's request: now, or when there is a leader again.
+    void serve(std::function<void()> request);
 
     /// Used by clients. `send` gets whole revisions in order, then perhaps one error, after which
     /// the watch is gone. `from` 0: from the next revision on.
@@ -73,6 +85,8 @@ class LocalKvServer {
     MvccStore store_;
     std::map<KvWatchId, Watcher> watchers_;
     KvWatchId last_watch_ = 0;
+    bool leader_ = true;
+    std::vector<std::function<void()>> held_;  // requests that wait for a leader
     Timer notify_;
     Timer expiry_;
     Instant expiry_at_;
@@ -115,6 +129,9 @@ class LocalKvStore final : public KvStore {
     void fail_call(std::uint64_t k, CallFault fault) { faults_[k] = fault; }
     /// How much longer than the latency a `request_late` call takes to arrive.
     void set_lateness(Duration lateness) { lateness_ = lateness; }
+    /// After so long without an answer, because there is no leader, a request is `unavailable`; it
+    /// is applied all the same when there is one. Default: as the simulated client's.
+    void set_request_timeout(Duration timeout) { request_timeout_ = timeout; }
     /// While false, requests and answers are lost and watches end, all with `unavailable`.
     void set_connected(bool connected);
 
@@ -126,6 +143,8 @@ class LocalKvStore final : public KvStore {
 
     template <typename T, typename Change>
     void call(Change change, KvCallback<T> done);
+    template <typename T, typename Change>
+    void wait_for_leader(Change change, KvCallback<T> done);
     template <typename T>
     void answer(Result<T> outcome, KvCallback<T> done);
     [[nodiscard]] CallFault next_fault();
@@ -137,6 +156,7 @@ class LocalKvStore final : public KvStore {
     std::weak_ptr<void> server_alive_;
     Duration latency_;
     Duration lateness_ = milliseconds(500);
+    Duration request_timeout_ = seconds(5);
     bool connected_ = true;
     std::uint64_t calls_ = 0;
     std::map<std::uint64_t, CallFault> faults_;

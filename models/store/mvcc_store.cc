@@ -227,6 +227,21 @@ std::optional<Instant> MvccStore::next_expiry() const {
     return expiries_.begin()->first;
 }
 
+void MvccStore::restart_leases(Instant now) {
+    expiries_.clear();
+    for (auto& [id, record] : leases_) {
+        record.expires = now + record.ttl;
+        expiries_.emplace(record.expires, id);
+    }
+}
+
+void MvccStore::restore(const MvccStore& held, Instant now) {
+    const std::int64_t last_lease = std::max(last_lease_, held.last_lease_);
+    *this = held;
+    last_lease_ = last_lease;
+    restart_leases(now);
+}
+
 Result<void> MvccStore::compact(Revision at) {
     if (at <= compacted_) {
         return fail(ErrorKind::compacted,

@@ -74,6 +74,13 @@ class MvccStore {
     /// When the next lease ends if nobody keeps it alive.
     [[nodiscard]] std::optional<Instant> next_expiry() const;
     [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
+    /// Starts every lease's time to live anew, as etcd's lessor.Promote() does whenever a member
+    /// becomes leader: after an election and after a restart.
+    void restart_leases(Instant now);
+    /// Becomes `held`: what a cluster holds that was made anew from a snapshot. Revisions go on
+    /// from there, backwards if the snapshot is old; lease ids are never given twice, as etcd's,
+    /// which are drawn from 63 bits.
+    void restore(const MvccStore& held, Instant now);
 
     /// Forgets history before `at`. Errors: compacted (done already), invalid_argument (not taken
     /// yet).
