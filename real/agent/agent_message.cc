@@ -10,7 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<const char*, 5> kind_names{"ready", "lease", "remark", "status", "failed"};
+constexpr std::array<const char*, 6> kind_names{"ready",  "lease",  "remark",
+                                                "status", "failed", "rows"};
 
 /// Calls `visit(name, member)` for each field, so that writer and reader cannot disagree.
 template <typename Status, typename Visit>
@@ -41,6 +42,10 @@ AgentMessage from_json(const Json& json) {
             message.subnet = *subnet;
         json.at("mtu").get_to(message.mtu);
     }
+    if (message.kind == AgentMessage::Kind::rows) {
+        json.at("row_count").get_to(message.row_count);
+        json.at("converged").get_to(message.converged);
+    }
     if (message.kind == AgentMessage::Kind::status) {
         visit_status(message.status, [&json](const char* name, auto& member) {
             json.at("status").at(name).get_to(member);
@@ -58,6 +63,10 @@ std::string encode(const AgentMessage& message) {
     if (message.kind == AgentMessage::Kind::lease) {
         json["subnet"] = message.subnet.to_string();
         json["mtu"] = message.mtu;
+    }
+    if (message.kind == AgentMessage::Kind::rows) {
+        json["row_count"] = message.row_count;
+        json["converged"] = message.converged;
     }
     if (message.kind == AgentMessage::Kind::status) {
         visit_status(message.status, [&json](const char* name, const auto& member) {

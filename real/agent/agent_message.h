@@ -36,12 +36,15 @@ struct AgentMessage {
         remark,  ///< `text`: something a person should know
         status,  ///< the answer to a question
         failed,  ///< the agent cannot work and ends: `text`
+        rows,    ///< rows were installed or withdrawn, `row_count` of them
     };
     Kind kind = Kind::ready;
     std::int64_t at_ns = 0;
     std::string text;
     Ipv4Prefix subnet;
     std::uint32_t mtu = 0;
+    std::uint64_t row_count = 0;
+    bool converged = false;  ///< rows: nothing waits to be tried again
     AgentStatus status;
 };
 

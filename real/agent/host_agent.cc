@@ -43,7 +43,12 @@ void HostAgent::lease_acquired(const HeldLease& held, std::uint32_t overlay_mtu)
 }
 
 void HostAgent::rows_applied(std::size_t installed, std::size_t withdrawn, std::size_t) {
-    if (installed + withdrawn > 0) last_change_ = loop_.now();
+    if (installed + withdrawn == 0) return;
+    last_change_ = loop_.now();
+    tell_({.kind = AgentMessage::Kind::rows,
+           .at_ns = last_change_.ns,
+           .row_count = installed + withdrawn,
+           .converged = node_->converged()});
 }
 
 void HostAgent::remark(const std::string& what) {

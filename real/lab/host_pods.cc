@@ -102,6 +102,22 @@ Result<void> HostPods::move_pod(Links& host, std::size_t n, Ipv4Prefix subnet, s
     return pod.set_route(Ipv4Prefix{}, std::span(&hop, 1));
 }
 
+Result<void> HostPods::cut() {
+    if (!subnet_) return {};
+    OVERLAB_TRY(Links host, Links::open(*host_netns_));
+    const std::string bridge(pod_bridge), port(host_port);
+    for (std::size_t n = 0; n < pods_.size(); ++n) {
+        OVERLAB_TRY(Links pod, Links::open(*pods_[n].netns));
+        Result<void> gone = pod.remove_address(port, pod_address_in(*subnet_, n), subnet_->length);
+        if (!gone) return gone;
+        if (Result<void> down = host.set_up(host_end(n), false); !down) return down;
+    }
+    const Result<void> gone = host.remove_address(bridge, subnet_->at(1), subnet_->length);
+    if (!gone) return gone;
+    subnet_.reset();
+    return host.set_up(bridge, false);
+}
+
 Ipv4Address HostPods::address(std::size_t n) const {
     return subnet_ ? pod_address_in(*subnet_, n) : Ipv4Address{};
 }

@@ -40,6 +40,8 @@ class HostPods {
     [[nodiscard]] Result<void> make(Links& host);
     /// Errors: invalid_argument (the subnet is too small).
     [[nodiscard]] Result<void> move_to(Ipv4Prefix subnet, std::uint32_t mtu);
+    /// As when the host is switched off: lines down, addresses gone, until move_to.
+    [[nodiscard]] Result<void> cut();
     /// Of the `n`th pod here; unspecified before move_to.
     [[nodiscard]] Ipv4Address address(std::size_t n) const;
 

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "models/base/check.h"
@@ -77,6 +78,7 @@ class KernelLab final : public Lab {
                   .timer_resolution = timer_resolution(),
                   .exact = options.virtual_time},
           link_up_(plan_.scenario->underlay.links.size(), true),
+          changes_(link_up_.size()),
           drops_before_(2 * link_up_.size()) {}
 
     [[nodiscard]] Result<void> make();
@@ -89,6 +91,9 @@ class KernelLab final : public Lab {
                                            std::uint32_t overlay_mtu) override;
     [[nodiscard]] Ipv4Address pod_address(std::size_t pod) const override;
     [[nodiscard]] Result<void> set_link_up(LinkId link, bool up) override;
+    [[nodiscard]] Result<void> change_link(LinkId link, const LinkChange& change) override;
+    [[nodiscard]] Result<void> cut_pods(NodeIndex host) override;
+    [[nodiscard]] Result<void> set_address(NodeIndex host, Ipv4Address address) override;
     [[nodiscard]] Result<void> start_captures(const std::filesystem::path& folder,
                                               std::int64_t epoch_ns) override;
     [[nodiscard]] Result<void> stop_captures() override;
@@ -114,6 +119,7 @@ class KernelLab final : public Lab {
     [[nodiscard]] Result<void> make_link(LinkId link, std::vector<Links>& sockets);
     [[nodiscard]] Result<void> set_up_node(NodeIndex node, Links& links);
     [[nodiscard]] Result<void> shape_end(LinkId link, bool a, Links& links);
+    [[nodiscard]] Result<void> keep_drops(LinkId link, bool a, std::uint32_t index, Links& links);
     void collect_warnings();
 
     LabPlan plan_;
@@ -123,6 +129,8 @@ class KernelLab final : public Lab {
     std::map<NodeIndex, HostPods> host_pods_;
     std::vector<std::size_t> place_on_host_;  ///< by pod
     std::vector<bool> link_up_;
+    std::vector<LinkChange> changes_;                 ///< by link
+    std::map<NodeIndex, Ipv4Address> new_addresses_;  ///< of hosts that were given another one
     std::vector<QueueDrops> drops_before_;  ///< by link end: of queues that a cut has replaced
     std::unique_ptr<Captures> captures_;
     std::vector<std::string> warnings_;
@@ -223,7 +231,7 @@ Result<void> KernelLab::set_up_node(NodeIndex node, Links& links) {
 
 Result<void> KernelLab::shape_end(LinkId link, bool a, Links& links) {
     const UnderlayLink& spec = underlay().links[link];
-    LinkShape shape = shape_of(spec, limits_);
+    LinkShape shape = shape_of(spec, changes_[link], limits_);
     if (shape.is_plain()) return {};
     const End end = end_of(link, a);
     shape.seed =
@@ -253,9 +261,10 @@ void KernelLab::collect_warnings() {
 
 HostFacts KernelLab::facts(NodeIndex host) const {
     const Interface& interface = plan_.graph.host_interface(host);
+    const auto moved = new_addresses_.find(host);
     return {.name = underlay().nodes[host].name,
             .external_link = std::string(host_port),
-            .external_address = interface.address,
+            .external_address = moved == new_addresses_.end() ? interface.address : moved->second,
             .external_mtu = underlay().links[interface.link].mtu};
 }
 
@@ -283,13 +292,59 @@ Result<void> KernelLab::set_link_up(LinkId link, bool up) {
             if (Result<void> done = shape_end(link, a, links); !done) return done;
             continue;
         }
-        OVERLAB_TRY(auto drops, queue_drops(links.socket()));
-        drops_before_[2 * link + (a ? 0 : 1)].queue += drops[index].queue;
-        drops_before_[2 * link + (a ? 0 : 1)].loss += drops[index].loss;
+        if (auto kept = keep_drops(link, a, index, links); !kept) return kept;
         if (Result<void> done = set_black_hole(links.socket(), index); !done) return done;
     }
     link_up_[link] = up;
     return {};
+}
+
+/// A queue's counts end with it.
+Result<void> KernelLab::keep_drops(LinkId link, bool a, std::uint32_t index, Links& links) {
+    OVERLAB_TRY(auto drops, queue_drops(links.socket()));
+    drops_before_[2 * link + (a ? 0 : 1)].queue += drops[index].queue;
+    drops_before_[2 * link + (a ? 0 : 1)].loss += drops[index].loss;
+    return {};
+}
+
+Result<void> KernelLab::change_link(LinkId link, const LinkChange& change) {
+    changes_.at(link) = change;
+    for (const bool a : {true, false}) {
+        const End end = end_of(link, a);
+        OVERLAB_TRY(Links links, Links::open(nodes_[end.node]));
+        OVERLAB_TRY(const std::uint32_t index, links.index_of(end.port));
+        if (!is_host(end.node)) {
+            const std::uint32_t mtu = change.mtu.value_or(underlay().links[link].mtu);
+            if (Result<void> done = links.set_mtu(end.port, mtu); !done) return done;
+        }
+        if (!link_up_[link]) continue;  // set_link_up() brings the new shape
+        if (auto kept = keep_drops(link, a, index, links); !kept) return kept;
+        if (Result<void> done = set_shape(links.socket(), index, {}); !done) return done;
+        if (Result<void> done = shape_end(link, a, links); !done) return done;
+    }
+    return {};
+}
+
+// ---- hosts under faults ----
+
+Result<void> KernelLab::cut_pods(NodeIndex host) {
+    const auto pods = host_pods_.find(host);
+    return pods == host_pods_.end() ? Result<void>{} : pods->second.cut();
+}
+
+Result<void> KernelLab::set_address(NodeIndex host, Ipv4Address address) {
+    const Interface& interface = plan_.graph.host_interface(host);
+    const unsigned length = plan_.graph.segments()[interface.segment].prefix.length;
+    const std::string port(host_port);
+    OVERLAB_TRY(Links links, Links::open(nodes_[host]));
+    const Ipv4Address before = facts(host).external_address;
+    if (Result<void> added = links.add_address(port, address, length); !added) return added;
+    if (Result<void> gone = links.remove_address(port, before, length); !gone) return gone;
+    new_addresses_[host] = address;
+    // The first address takes those of its segment with it, and the routes through them.
+    if (Result<void> again = links.add_address(port, address, length); !again) return again;
+    const NextHop hop{.link = port, .gateway = plan_.graph.gateway_of(host)};
+    return links.set_route(Ipv4Prefix{}, std::span(&hop, 1));
 }
 
 Result<void> KernelLab::start_captures(const std::filesystem::path& folder, std::int64_t epoch_ns) {

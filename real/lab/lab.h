@@ -65,6 +65,17 @@ class Lab {
     /// and keep their routes. Idempotent.
     [[nodiscard]] virtual Result<void> set_link_up(LinkId link, bool up) = 0;
 
+    /// What a fault makes of a link, both ways; an empty change is the link as the scenario has it.
+    /// A smaller MTU is that of the ends that are no host's: there larger packets vanish (switch)
+    /// or are answered (router), up to 4 octets late, since veth leaves room for a VLAN tag.
+    /// Errors: unsupported (this kernel lacks netem).
+    [[nodiscard]] virtual Result<void> change_link(LinkId link, const LinkChange& change) = 0;
+    /// The host's pods lose their interfaces' addresses and lines, as when it is switched off;
+    /// set_up_pods brings them back.
+    [[nodiscard]] virtual Result<void> cut_pods(NodeIndex host) = 0;
+    /// Another external address on the host's segment, its routes anew; facts() tells of it.
+    [[nodiscard]] virtual Result<void> set_address(NodeIndex host, Ipv4Address address) = 0;
+
     /// One pcapng a link in `folder`, named after the link as the sim names them; both directions
     /// as end a sees them, in nanoseconds since `epoch_ns` (EventLoop::epoch_ns). A process of its
     /// own writes them. Errors: unavailable.

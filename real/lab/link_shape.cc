@@ -78,6 +78,21 @@ LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits) {
     return shape;
 }
 
+LinkShape shape_of(const UnderlayLink& link, const LinkChange& change, const ShapeLimits& limits) {
+    UnderlayLink changed = link;
+    changed.rate_bps = change.rate_bps.value_or(link.rate_bps);
+    changed.delay = change.delay.value_or(link.delay);
+    changed.loss_ppb = change.loss_ppb.value_or(link.loss_ppb);
+    LinkShape shape = shape_of(changed, limits);
+    shape.corrupt_ppb = change.corrupt_ppb.value_or(0);
+    shape.duplicate_ppb = change.duplicate_ppb.value_or(0);
+    // Without a delay there is nothing to overtake.
+    if (changed.delay.ns > 0) shape.reorder_ppb = change.reorder_ppb.value_or(0);
+    if (shape.has_line() && shape.delay_line_packets == 0)
+        shape.delay_line_packets = delay_line_packets(changed) + shape.queue_packets;
+    return shape;
+}
+
 LinkShape pod_shape() { return {.rate_bps = pod_rate_bps, .queue_packets = pod_queue_packets}; }
 
 std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,

@@ -26,11 +26,16 @@ struct LinkShape {
     Duration delay;  ///< 0: none
     std::uint32_t delay_line_packets = 0;
     std::uint32_t loss_ppb = 0;
-    std::uint64_t seed = 0;  ///< of the losses, where the kernel can be told (from 6.7 on)
+    std::uint32_t corrupt_ppb = 0;    ///< one bit of each is turned over
+    std::uint32_t duplicate_ppb = 0;  ///< leave twice
+    std::uint32_t reorder_ppb = 0;    ///< do not wait for the delay: overtake
+    std::uint64_t seed = 0;           ///< of the losses, where the kernel can be told (from 6.7 on)
 
     [[nodiscard]] bool is_plain() const { return rate_bps == 0 && !has_line(); }
-    /// Delay or loss, whatever the rate.
-    [[nodiscard]] bool has_line() const { return delay.ns > 0 || loss_ppb > 0; }
+    /// Delay, loss or worse, whatever the rate.
+    [[nodiscard]] bool has_line() const {
+        return delay.ns > 0 || loss_ppb > 0 || corrupt_ppb > 0 || duplicate_ppb > 0;
+    }
     friend bool operator==(const LinkShape&, const LinkShape&) = default;
 };
 
@@ -52,6 +57,10 @@ inline constexpr std::uint64_t pod_rate_bps = 40'000'000'000;
 [[nodiscard]] LinkShape pod_shape();
 
 [[nodiscard]] LinkShape shape_of(const UnderlayLink& link, const ShapeLimits& limits);
+
+/// The same with a fault on it.
+[[nodiscard]] LinkShape shape_of(const UnderlayLink& link, const LinkChange& change,
+                                 const ShapeLimits& limits);
 
 /// One line for every kind of thing that shapes leave out.
 [[nodiscard]] std::vector<std::string> shape_warnings(const std::vector<UnderlayLink>& links,

@@ -99,16 +99,31 @@ void add_queue(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& sh
     }
 }
 
+/// netem's probabilities are shares of 2^32.
+std::uint32_t share_of(std::uint32_t per_billion) {
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>((std::uint64_t{per_billion} << 32) / 1'000'000'000,
+                                std::numeric_limits<std::uint32_t>::max()));
+}
+
 void add_line(NetlinkBatch& batch, std::uint32_t interface, const LinkShape& shape) {
     tc_netem_qopt options{};
     options.limit = shape.delay_line_packets;
-    options.loss = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>((std::uint64_t{shape.loss_ppb} << 32) / 1'000'000'000,
-                                std::numeric_limits<std::uint32_t>::max()));
+    options.loss = share_of(shape.loss_ppb);
+    options.duplicate = share_of(shape.duplicate_ppb);
+    if (shape.reorder_ppb > 0) options.gap = 1;  // else nothing is reordered
     nlmsghdr* const message = new_qdisc(batch, interface, "netem", TC_H_ROOT, line_handle);
     const Nest nest(message, TCA_OPTIONS);
     put_netem_options(message, options);
     put_bytes(message, TCA_NETEM_LATENCY64, bytes_of(shape.delay.ns));
+    if (shape.corrupt_ppb > 0) {
+        const tc_netem_corrupt corrupt{.probability = share_of(shape.corrupt_ppb)};
+        put_bytes(message, TCA_NETEM_CORRUPT, bytes_of(corrupt));
+    }
+    if (shape.reorder_ppb > 0) {
+        const tc_netem_reorder reorder{.probability = share_of(shape.reorder_ppb)};
+        put_bytes(message, TCA_NETEM_REORDER, bytes_of(reorder));
+    }
     put_bytes(message, netem_prng_seed, bytes_of(shape.seed));
 }
 

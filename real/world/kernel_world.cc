@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -211,6 +212,7 @@ void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
     switch (message.kind) {
         case AgentMessage::Kind::ready:
             agent.ready = true;
+            if (std::exchange(agent.begin_when_ready, false) && !agent.begun) begin_agent(agent);
             break;
         case AgentMessage::Kind::lease:
             hear_of_lease(agent, message);
@@ -223,6 +225,8 @@ void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
             break;
         case AgentMessage::Kind::failed:
             agent.failure = message.text;
+            break;
+        case AgentMessage::Kind::rows:
             break;
     }
 }
@@ -376,12 +380,12 @@ Result<void> KernelWorld::run_to_end() {
 bool KernelWorld::refresh_statuses() {
     for (Agent& agent : agents_) {
         agent.status.reset();
-        if (agent.process && !agent.failure) agent.process->ask();
+        if (agent.process && !agent.failure && !agent.stopped) agent.process->ask();
     }
     return loop_.run_until(
         [this] {
             return std::ranges::all_of(agents_, [](const Agent& agent) {
-                return agent.status || agent.failure || !agent.process;
+                return agent.status || agent.failure || !agent.process || agent.stopped;
             });
         },
         status_limit);
@@ -410,6 +414,21 @@ void KernelWorld::kill_agent(Agent& agent) {
     if (status) agent.spent = agent.spent + status->user_time + status->system_time;
     agent.process.reset();
     agent.failure.reset();
+}
+
+void KernelWorld::stop_agent(Agent& agent) {
+    agent.stopped = true;
+    if (agent.process) agent.process->process().signal(SIGSTOP);
+}
+
+void KernelWorld::continue_agent(Agent& agent) {
+    agent.stopped = false;
+    if (agent.process) agent.process->process().signal(SIGCONT);
+}
+
+Result<void> KernelWorld::start_again(Agent& agent) {
+    agent.begin_when_ready = true;
+    return start_agent(agent);
 }
 
 Result<void> KernelWorld::restart_agent(Agent& agent) {

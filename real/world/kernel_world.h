@@ -59,7 +59,9 @@ class KernelWorld {
         NodeIndex host = 0;
         std::unique_ptr<AgentProcess> process;
         bool ready = false;
-        bool begun = false;  ///< told to start
+        bool begun = false;             ///< told to start
+        bool begin_when_ready = false;  ///< it was started again
+        bool stopped = false;           ///< by SIGSTOP: it answers nothing
         std::optional<std::string> failure;
         std::optional<AgentStatus> status;  ///< the last answer
         Duration spent;                     ///< CPU time of processes that are gone
@@ -68,10 +70,18 @@ class KernelWorld {
     [[nodiscard]] std::vector<Agent>& agents() { return agents_; }
     [[nodiscard]] Lab& lab() { return *lab_; }
     [[nodiscard]] EventLoop& loop() { return loop_; }
+    [[nodiscard]] StoreService& store() { return *store_; }
+    /// Into the report's timeline; an empty host is none of them.
+    void note(const std::string& host, const std::string& what);
 
     /// As an operator's kill -9 of one agent, and starting it again; it begins at once.
     void kill_agent(Agent& agent);
     [[nodiscard]] Result<void> restart_agent(Agent& agent);
+    /// The same without waiting for it to be ready: from within the loop's callbacks.
+    [[nodiscard]] Result<void> start_again(Agent& agent);
+    /// SIGSTOP and SIGCONT.
+    void stop_agent(Agent& agent);
+    void continue_agent(Agent& agent);
     /// Fresh statuses of all agents; false if one did not answer in time.
     bool refresh_statuses();
 
@@ -93,7 +103,6 @@ class KernelWorld {
     void keep_progress();
     void hear(Agent& agent, const AgentMessage& message);
     void hear_of_lease(Agent& agent, const AgentMessage& message);
-    void note(const std::string& host, const std::string& what);
     [[nodiscard]] const std::string& name_of(NodeIndex node) const;
     [[nodiscard]] bool traffic_finished() const;
     [[nodiscard]] const Agent* failed_agent() const;

@@ -101,4 +101,9 @@ Result<void> StoreService::doze(const StorePlace& place, Duration look_every) {
     return {};
 }
 
+void StoreService::signal(int number) {
+    if (embedded_) embedded_->signal(number);
+    if (etcd_) etcd_->process().signal(number);
+}
+
 }  // namespace overlab::real

@@ -34,6 +34,9 @@ class StoreService {
     /// unavailable.
     [[nodiscard]] Result<void> doze(const StorePlace& place, Duration look_every);
 
+    /// To its process: SIGSTOP and SIGCONT make it silent for a while.
+    void signal(int number);
+
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
    private:
