@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,11 @@ struct Defect {
 /// Sorted by name.
 [[nodiscard]] std::span<const Defect> known_defects();
 
+/// What a host keeps from one life of its agent to the next: it is on its disk.
+struct DefectMemory {
+    std::optional<Ipv4Address> first_address;
+};
+
 /// The layers of one agent, for one life of it. Without defects every function gives back what it
 /// was given. Layers live as long as this object; it must outlive the agent.
 class HostDefects {
@@ -37,6 +43,8 @@ class HostDefects {
         /// within the agent's own callbacks: the world kills it when the stack has unwound, and
         /// nothing starts it again.
         std::function<void(const std::string& why)> die;
+        /// The host's own, for as long as the world lives; null: this life's alone.
+        DefectMemory* memory = nullptr;
     };
 
     /// `names` are known (the parser has checked them).
@@ -45,14 +53,21 @@ class HostDefects {
     HostDefects(const HostDefects&) = delete;
     HostDefects& operator=(const HostDefects&) = delete;
 
+    /// First of all: the layers go by what the options say.
+    void adjust(KvLeaseStoreOptions& options);
+    void adjust(NodeOptions& options) const;
+
+    // Once each.
     [[nodiscard]] KvStore& around(KvStore& kv);
     [[nodiscard]] LeaseStore& around(LeaseStore& leases, KvStore& kv);
     [[nodiscard]] HostStack& around(HostStack& stack);
     [[nodiscard]] IkeDaemon* around(IkeDaemon* ike);  ///< null stays null
-    void adjust(KvLeaseStoreOptions& options) const;
-    void adjust(NodeOptions& options) const;
-    /// A world whose IKE daemon can be told: without it, no dead peer is ever noticed.
+
+    // For a world whose IKE daemon can be told.
+    /// Without it no dead peer is ever noticed.
     [[nodiscard]] bool dead_peer_detection() const;
+    /// With it a peer that begins anew is refused as long as its old IKE SA is there.
+    [[nodiscard]] bool first_ike_sa_kept() const;
 
    private:
     class Impl;

@@ -6,8 +6,9 @@
 namespace overlab {
 namespace {
 
-constexpr std::array<Defect, 19> defects{{
+constexpr std::array<Defect, 20> defects{{
     {"first-address-kept", "an agent that starts again publishes the address of its first start"},
+    {"first-ike-sa-kept", "a peer that restarted is refused while its old IKE SA is there"},
     {"first-reach-kept", "whether a peer is on the same segment is asked once and never again"},
     {"host-gw-ignores-router", "every peer counts as on-link, behind a router or not"},
     {"leases-never-expire", "leases live a hundred years, so dead ones exhaust the range"},
