@@ -30,7 +30,9 @@ class FaultTarget {
 
     // Hosts: indexes into Underlay::nodes. A powered host has an agent only between start_agent and
     // kill_agent; power_off kills it, power_on does not start it. All hosts are on and their agents
-    // are there when the run begins (they boot at their own seeded instants).
+    // are there when the run begins (they boot at their own seeded instants). On a host that is off
+    // or paused no program is killed or started; one that crashes while it is paused is resumed
+    // right after power_off. kill_ike holds until start_ike or power_on, whatever the agent does.
     virtual Result<void> power_off(std::size_t host) = 0;
     virtual Result<void> power_on(std::size_t host) = 0;
     virtual Result<void> pause(std::size_t host) = 0;
