@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <vector>
 
 #include "models/base/error.h"
 #include "models/measure/run_options.h"
@@ -17,8 +17,8 @@ namespace overlab {
 
 class ControlWorld {
    public:
-    /// The scenario must outlive the world. Errors: unsupported (a fault that is about packets
-    /// alone).
+    /// The scenario must outlive the world. Of faults, what is about packets alone has no effect;
+    /// the report's warnings say so. Errors: those of the underlay.
     [[nodiscard]] static Result<std::unique_ptr<ControlWorld>> build(const Scenario& scenario,
                                                                      std::uint64_t seed);
     ~ControlWorld();
