@@ -18,6 +18,7 @@ LocalKvServer::LocalKvServer(Runtime& runtime)
     : runtime_(runtime), notify_(runtime), expiry_(runtime) {}
 
 void LocalKvServer::changed() {
+    if (observer_) observer_();
     if (!leader_) return;  // the next one looks
     arm_expiry();
     // One round for all changes of an instant: each watcher gets them in one update.

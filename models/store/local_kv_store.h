@@ -58,6 +58,10 @@ class LocalKvServer {
     void set_leader(bool present);
     [[nodiscard]] bool has_leader() const { return leader_; }
 
+    /// Called right after each change of the store, also one that changes nothing; must not call
+    /// the server.
+    void set_observer(std::function<void()> observer) { observer_ = std::move(observer); }
+
     /// Serves a client's request: now, or when there is a leader again.
     void serve(std::function<void()> request);
 
@@ -83,6 +87,7 @@ class LocalKvServer {
 
     Runtime& runtime_;
     MvccStore store_;
+    std::function<void()> observer_;
     std::map<KvWatchId, Watcher> watchers_;
     KvWatchId last_watch_ = 0;
     bool leader_ = true;
