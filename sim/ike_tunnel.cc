@@ -195,6 +195,8 @@ IkeNotify IkeTunnel::judge_auth(const IkeSa& sa, const IkeMessage& message) cons
         return IkeNotify::authentication_failed;
     }
     if (message.esp_proposal != connection_.esp_proposal) return IkeNotify::no_proposal_chosen;
+    // As strongSwan refuses a duplicate that it is told to keep out.
+    if (daemon_.options_.keep_first && established()) return IkeNotify::authentication_failed;
     return IkeNotify::none;
 }
 

@@ -59,7 +59,10 @@ struct IkeOptions {
     Duration failed_retry = seconds(30);     ///< after AUTHENTICATION_FAILED
     Duration half_open_timeout = seconds(30);
     Duration linger = seconds(5);  ///< a rekeyed inbound SA stays for packets under way
-    bool mobike = true;            ///< IKE_AUTH and what follows move to port 4500
+    /// strongSwan's `unique = keep`: a peer that begins anew is refused while its old IKE SA is
+    /// there. Default: the newer one wins.
+    bool keep_first = false;
+    bool mobike = true;  ///< IKE_AUTH and what follows move to port 4500
 };
 
 struct IkeCounters {
