@@ -21,6 +21,7 @@ struct Environment {
 /// `environment` must outlive `app`.
 void add_run_command(CLI::App& app, Environment& environment);
 void add_compare_command(CLI::App& app, Environment& environment);
+void add_check_command(CLI::App& app, Environment& environment);
 void add_trace_command(CLI::App& app, Environment& environment);
 void add_run_in_guest_command(CLI::App& app, Environment& environment);
 void add_crosscheck_command(CLI::App& app, Environment& environment);

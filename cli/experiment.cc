@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "cli/digest.h"
@@ -16,9 +17,9 @@
 #include "cli/report_problems.h"
 #include "cli/result_directory.h"
 #include "cli/scenario_file.h"
+#include "cli/scratch.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
-#include "real/base/run_folder.h"
 #include "results/comparison.h"
 #include "results/expectations.h"
 #include "results/flows_csv.h"
@@ -48,28 +49,6 @@ ExperimentResult judged(const Scenario& scenario, const ExperimentPlan& plan,
             result.expectations.push_back(std::move(outcome));
     }
     return result;
-}
-
-/// Files of runs on a real kernel. Held here and not by the children, so that it goes away even if
-/// they are killed; what is left of a killed overlab is swept by the next one.
-Result<std::optional<real::RunFolder>> place_scratch(std::vector<Job>& jobs,
-                                                     const std::string& scenario_file) {
-    const auto on_a_kernel = [](const Job& job) { return job.world != "sim"; };
-    if (std::ranges::none_of(jobs, on_a_kernel)) return std::nullopt;
-    OVERLAB_TRY(real::RunFolder folder, real::RunFolder::create());
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-        const std::filesystem::path path = folder.path() / fmt::format("job{}", i);
-        std::error_code failure;
-        std::filesystem::create_directory(path, failure);
-        if (failure) {
-            return fail(ErrorKind::unavailable,
-                        fmt::format("{}: {}", path.string(), failure.message()), failure.value());
-        }
-        jobs[i].options.kernel.scratch_dir = path.string();
-        jobs[i].options.kernel.scenario_file =
-            std::filesystem::absolute(scenario_file, failure).string();
-    }
-    return folder;
 }
 
 /// What is to be said if no run came of it at all: each reason once.
@@ -162,7 +141,12 @@ class Experiment {
             if (auto placed = place_captures(plan_.jobs, directory); !placed)
                 return std::unexpected(placed.error());
         }
-        OVERLAB_TRY(const auto scratch, place_scratch(plan_.jobs, options_.scenario_file));
+        std::error_code failure;
+        for (Job& job : plan_.jobs) {
+            job.options.kernel.scenario_file =
+                std::filesystem::absolute(options_.scenario_file, failure).string();
+        }
+        OVERLAB_TRY(const auto scratch, place_scratch(plan_.jobs));
         const auto start = std::chrono::steady_clock::now();
         OVERLAB_TRY(auto reports, run_all(runners, interrupts, machine.jobs));
         machine.wall_ns =

@@ -6,6 +6,8 @@
 // blamed every time.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -44,5 +46,19 @@ struct Job {
 [[nodiscard]] Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs,
                                                       const Runners& runners, unsigned parallel,
                                                       Interrupts& interrupts, Progress& progress);
+
+/// What came of one job of many that do not hang together. Errors as run_jobs().
+struct JobOutcome {
+    Result<RunReport> report;
+    std::int64_t wall_ns = 0;
+};
+/// Told as soon as job `index` has ended.
+using JobEnded = std::function<void(std::size_t index, JobOutcome outcome)>;
+
+/// As run_jobs(), but each job stands for itself: one that fails stops no other. Errors:
+/// unavailable if interrupts caught a signal; then some jobs have not been told.
+[[nodiscard]] Result<void> run_each_job(const std::vector<Job>& jobs, const Runners& runners,
+                                        unsigned parallel, Interrupts& interrupts,
+                                        Progress& progress, const JobEnded& ended);
 
 }  // namespace overlab::cli

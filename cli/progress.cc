@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "cli/terminal.h"
 
@@ -39,8 +40,12 @@ std::string progress_text(const std::vector<std::string>& running, double done, 
 Progress::Progress(std::size_t parts, bool enabled)
     : fractions_(parts, 0.0), enabled_(enabled && is_terminal(Stream::error)) {}
 
-Progress::~Progress() {
-    if (drawn_) fmt::print(stderr, "{}", erase_line);
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
+    if (!std::exchange(drawn_, false)) return;
+    fmt::print(stderr, "{}", erase_line);
+    std::fflush(stderr);
 }
 
 void Progress::update(std::size_t index, double fraction) {

@@ -27,6 +27,9 @@ class Progress {
     /// Draws at most five times a second. `running`: names of the parts at work.
     void draw(const std::vector<std::string>& running);
 
+    /// Takes the line off the terminal, so that something else can be printed.
+    void clear();
+
    private:
     using Clock = std::chrono::steady_clock;
 
