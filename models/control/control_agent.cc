@@ -31,7 +31,9 @@ ControlAgent::ControlAgent(const ControlAgentSetup& setup, ControlHost& host,
     IkeDaemon* ike = ike_.get();
     if (!setup.scenario.defects.empty()) {
         defects_ = std::make_unique<HostDefects>(
-            setup.scenario.defects, HostDefects::World{.runtime = &runtime, .die = std::move(die)});
+            setup.scenario.defects,
+            HostDefects::World{
+                .runtime = &runtime, .die = std::move(die), .memory = &host.defect_memory()});
         kv = &defects_->around(*kv);
         defects_->adjust(lease_options);
         defects_->adjust(node_options);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/defect/defect.h"
 #include "models/forwarding/tables.h"
 #include "models/lease/lease.h"
 #include "models/net/wireguard_key.h"
@@ -49,6 +50,8 @@ class ControlHost final : public HostStack {
     [[nodiscard]] LinkIndex external_link() const { return external_link_; }
     [[nodiscard]] const std::vector<Ipv4Address>& pods() const { return pods_; }
     [[nodiscard]] const WireguardKey& wireguard_key() const { return wireguard_key_; }
+    /// On its disk: outlives agents and crashes.
+    [[nodiscard]] DefectMemory& defect_memory() { return defect_memory_; }
 
    private:
     void set_up_machine();
@@ -62,6 +65,7 @@ class ControlHost final : public HostStack {
     Ipv4Prefix pod_subnet_;
     std::vector<Ipv4Address> pods_;
     WireguardKey wireguard_key_;
+    DefectMemory defect_memory_;
 };
 
 }  // namespace overlab
