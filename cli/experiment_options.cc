@@ -59,12 +59,13 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command
         .add_option(
             "--world", options.worlds,
-            "sim: simulated hosts, virtual time; kernel: network namespaces of this machine; "
-            "vm: the same under a guest kernel. Several: sim,kernel")
+            "sim: simulated hosts, virtual time; control: the control plane alone, no packets; "
+            "kernel: network namespaces of this machine; vm: the same under a guest kernel. "
+            "Several: sim,kernel")
         ->delimiter(',')
         ->expected(1)
         ->take_all()
-        ->check(CLI::IsMember(std::vector<std::string>{"sim", "kernel", "vm"}))
+        ->check(CLI::IsMember(std::vector<std::string>{"sim", "control", "kernel", "vm"}))
         ->option_text("WORLD (default: sim)");
     command.add_option("--seed", options.seed, "instead of the scenario's seed")
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()))

@@ -6,6 +6,7 @@
 #include "cli/guest_runner.h"
 #include "cli/kernel_runner.h"
 #include "cli/sim_tracer.h"
+#include "models/control/control_world.h"
 #include "sim/world.h"
 
 int main(int argc, char** argv) {
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
     std::signal(SIGXFSZ, SIG_IGN);
     return overlab::cli::run_command_line(argc, argv,
                                           {.runners = {{"sim", overlab::sim::run},
+                                                       {"control", overlab::run_control},
                                                        {"kernel", overlab::cli::run_in_kernel},
                                                        {"vm", overlab::cli::run_in_guest}},
                                            .tracer = overlab::cli::trace_in_sim,
