@@ -67,7 +67,9 @@ KvStore& HostDefects::around(KvStore& kv) {
     auto& layers = impl_->kv_layers;
     impl_->put<CompactionIgnored>(layers, port, "watch-ignores-compaction");
     impl_->put<FirstEventOnly>(layers, port, "watch-first-event-only");
-    impl_->put<StoreLossIgnored>(layers, port, "store-loss-ignored");
+    if (impl_->has("store-loss-ignored")) {
+        impl_->put<StoreLossIgnored>(layers, port, "store-loss-ignored", *impl_->world.runtime);
+    }
     return *port;
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <map>
-#include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "models/defect/layers.h"
+#include "models/node/callback_guard.h"
+#include "models/ports/runtime.h"
 
 namespace overlab {
 
@@ -39,19 +41,27 @@ class FirstEventOnly final : public KvLayer {
 /// that is written until then (flannel's issues 805 and 1129: two nodes with one subnet after etcd
 /// was lost).
 ///
-/// The layer hides a revision that runs backwards, and with it what would show the watcher that the
-/// store is not the one it knew: updates from before the highest revision that it has seen are not
-/// told, and a reading is told to be as new as that revision.
+/// The layer hides a revision that runs backwards, and what would show the watcher that the store
+/// is not the one it knew: a reading is told to be as new as the newest that was ever told, events
+/// that were told before are told again from memory, and the store is asked only for what is newer.
 class StoreLossIgnored final : public KvLayer {
    public:
-    using KvLayer::KvLayer;
+    StoreLossIgnored(KvStore& below, Runtime& runtime) : KvLayer(below), runtime_(&runtime) {}
     void range(std::string prefix, KvCallback<KvRange> done) override;
     KvWatchId watch(std::string prefix, Revision from,
                     std::function<void(Result<KvWatchUpdate>)> update) override;
+    void cancel_watch(KvWatchId watch) override;
 
    private:
-    // shared_ptr: callbacks may run when the layer is gone, if the store below lives longer.
-    std::shared_ptr<Revision> highest_ = std::make_shared<Revision>(0);
+    void note(KvRange& range);
+    void note(const KvWatchUpdate& update);
+    void remember(const KvEvent& event);
+
+    Runtime* runtime_;
+    Revision highest_ = 0;
+    std::vector<KvEvent> told_;  // the last ones, ascending
+    std::set<KvWatchId> open_;
+    CallbackGuard guard_;
 };
 
 }  // namespace overlab
