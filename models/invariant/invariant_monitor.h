@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/backends/filter_plan.h"
 #include "models/fault/fault_player.h"
 #include "models/forwarding/packet_walk.h"
 #include "models/forwarding/tables.h"
@@ -67,11 +68,17 @@ struct InvariantOptions {
     std::optional<Duration> bound;
     /// Pairs walked at a check; drawn from the seed if there are more.
     std::size_t most_pairs = 400;
+    FilterOptions filter;  ///< what the world's nodes were told; see NodeOptions
 };
 
 /// How long a healed cluster may take: an audit, a store client's longest back-off, an election,
 /// the lease keeper's longest pause, and under ipsec the detection of a dead peer.
 [[nodiscard]] Duration converge_bound(const Scenario& scenario);
+
+/// Why `converged` and `delivered` cannot be judged in a run of this scenario, for its warnings;
+/// empty if they are.
+[[nodiscard]] std::string ends_before_bound(const Scenario& scenario,
+                                            const InvariantOptions& options = {});
 
 class InvariantMonitor final : public FaultListener {
    public:
