@@ -134,7 +134,7 @@ class Pool {
 }  // namespace
 
 bool in_virtual_time(std::string_view world, const KernelOptions& kernel) {
-    return world == "sim" || (world == "vm" && kernel.virtual_time);
+    return world == "sim" || world == "control" || (world == "vm" && kernel.virtual_time);
 }
 
 Result<std::vector<RunReport>> run_jobs(const std::vector<Job>& jobs, const Runners& runners,

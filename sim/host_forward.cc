@@ -346,6 +346,10 @@ void SimHost::push_esp(Frame& packet, const SaEntry& sa) {
 // --- the wire ---------------------------------------------------------------------------------
 
 void SimHost::output(FramePtr packet) {
+    if (guard_ != nullptr && !guard_->lets_out(*packet)) [[unlikely]] {
+        guarded_ += packet->segments;
+        return;
+    }
     if (packet->first_size() > link_->mtu()) {
         if (ip_dont_fragment(*packet)) {
             drop(DropReason::mtu_exceeded, *packet);

@@ -50,6 +50,15 @@ IpInterface::~IpInterface() {
     for (Resolution* resolution : resolutions_) resolution->owner = nullptr;
 }
 
+void IpInterface::forget_all() {
+    for (Resolution* resolution : resolutions_) {
+        resolution->owner = nullptr;
+        resolution->waiting.clear();
+    }
+    resolutions_.clear();
+    neighbours_.clear();
+}
+
 void IpInterface::output(FramePtr packet, Ipv4Address next_hop) {
     if (const MacAddress* mac = neighbours_.find(next_hop.bits)) {
         frame_and_send(std::move(packet), *mac);

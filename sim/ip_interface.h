@@ -42,6 +42,11 @@ class IpInterface {
     /// An ARP frame that accepts() let in.
     void receive_arp(const Frame& frame);
 
+    /// Neighbours keep what they have learnt until they ask again.
+    void set_address(Ipv4Address address) { identity_.address = address; }
+    /// Forgets all neighbours and what waits for them, as a host that loses its memory.
+    void forget_all();
+
     [[nodiscard]] const Identity& identity() const { return identity_; }
     [[nodiscard]] LinkTransmitter& link() { return *link_; }
 

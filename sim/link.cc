@@ -13,15 +13,21 @@ std::uint64_t total_wire_bytes(const Frame& frame) {
     return frame.total_size() + std::uint64_t{frame.segments} * Frame::wire_extra_bytes;
 }
 
+/// In LinkTransmitter's units of 2^-20 ns.
+std::uint64_t time_per_byte(std::uint64_t rate_bps) { return (8'000'000'000ULL << 20) / rate_bps; }
+
 }  // namespace
 
 LinkTransmitter::LinkTransmitter(Engine& engine, const Spec& spec, std::uint64_t seed)
     : engine_(&engine),
-      time_per_byte_((8'000'000'000ULL << fraction_bits) / spec.rate_bps),
+      spec_(spec),
+      seed_(seed),
+      time_per_byte_(time_per_byte(spec.rate_bps)),
       delay_ns_(spec.delay_ns),
       queue_bytes_(spec.queue_bytes),
       loss_ppb_(spec.loss_ppb),
-      mtu_(spec.mtu),
+      wire_mtu_(spec.mtu),
+      orderly_(spec.loss_ppb == 0),
       loss_(Rng::stream(seed, spec.name + "/loss")) {}
 
 void LinkTransmitter::connect(FrameSink& peer, std::uint32_t peer_port) {
@@ -29,19 +35,48 @@ void LinkTransmitter::connect(FrameSink& peer, std::uint32_t peer_port) {
     peer_port_ = peer_port;
 }
 
-void LinkTransmitter::send(FramePtr frame) {
-    const std::uint32_t packet_bytes = frame->first_size() - ethernet_bytes;
-    if (packet_bytes > mtu_) {
-        counters_.mtu_drops += frame->segments;
-        return;
+void LinkTransmitter::change(const LinkChange& change) {
+    time_per_byte_ = time_per_byte(change.rate_bps.value_or(spec_.rate_bps));
+    delay_ns_ = change.delay ? change.delay->ns : spec_.delay_ns;
+    loss_ppb_ = change.loss_ppb.value_or(spec_.loss_ppb);
+    wire_mtu_ = std::min(change.mtu.value_or(spec_.mtu), spec_.mtu);
+    if (disorder_ == nullptr) {
+        disorder_ = std::make_unique<Disorder>(
+            Disorder{.corrupt = Rng::stream(seed_, spec_.name + "/corrupt"),
+                     .duplicate = Rng::stream(seed_, spec_.name + "/duplicate"),
+                     .reorder = Rng::stream(seed_, spec_.name + "/reorder")});
     }
-    if (!up_) {
+    disorder_->corrupt_ppb = change.corrupt_ppb.value_or(0);
+    disorder_->duplicate_ppb = change.duplicate_ppb.value_or(0);
+    disorder_->reorder_ppb = change.reorder_ppb.value_or(0);
+    orderly_ = loss_ppb_ == 0 && disorder_->corrupt_ppb == 0 && disorder_->duplicate_ppb == 0 &&
+               disorder_->reorder_ppb == 0;
+}
+
+void LinkTransmitter::send(FramePtr frame) {
+    if (frame->first_size() - ethernet_bytes > wire_mtu_ && !trim_to_mtu(frame)) return;
+    const std::uint32_t packet_bytes = frame->first_size() - ethernet_bytes;
+    if (down_ != 0) {
         counters_.down_drops += frame->segments;
         return;
     }
     counters_.largest_packet_bytes = std::max(counters_.largest_packet_bytes, packet_bytes);
     const std::int64_t backlog_ns = std::max<std::int64_t>(0, busy_until_ns_ - engine_->now_ns());
     if (trim_to_queue(frame, backlog_ns)) transmit(std::move(frame));
+}
+
+/// Drops what is larger than the wire takes: of an aggregate all but perhaps its shorter last
+/// packet. False: nothing is left.
+bool LinkTransmitter::trim_to_mtu(FramePtr& frame) {
+    const std::uint32_t last_bytes =
+        frame->header_bytes() + frame->last_payload() + frame->last_trailer - ethernet_bytes;
+    if (frame->segments == 1 || last_bytes > wire_mtu_) {
+        counters_.mtu_drops += frame->segments;
+        return false;
+    }
+    counters_.mtu_drops += frame->segments - 1U;
+    (void)frame->split_front(frame->segments - 1U);
+    return true;
 }
 
 /// Drops what does not fit the queue. False: nothing is left.
@@ -94,10 +129,10 @@ void LinkTransmitter::transmit(FramePtr frame) {
     frame->release_budget(*engine_, finish_ns);
     const std::int64_t head_ns = start_ns + first_ns + delay_ns_;
     const std::int64_t tail_ns = frame->segments == 1 ? 0 : finish_ns + delay_ns_ - head_ns;
-    if (loss_ppb_ == 0) {
+    if (orderly_) {
         launch(std::move(frame), head_ns, tail_ns);
     } else {
-        lose_and_launch(std::move(frame), head_ns, tail_ns);
+        launch_one_by_one(std::move(frame), head_ns, tail_ns);
     }
 }
 
@@ -106,30 +141,60 @@ void LinkTransmitter::launch(FramePtr frame, std::int64_t head_ns, std::int64_t 
     Frame::deliver_at(*engine_, std::move(frame), head_ns, *peer_, peer_port_);
 }
 
-/// Draws for every real packet; each run of survivors goes on as one frame, at its share of the
-/// time.
-void LinkTransmitter::lose_and_launch(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns) {
+LinkTransmitter::Fate LinkTransmitter::draw_fate() {
+    const auto hit = [](Rng& chances, std::uint32_t ppb) {
+        return ppb > 0 && chances.chance(ppb, loss_scale);
+    };
+    if (hit(loss_, loss_ppb_)) return Fate::lost;
+    if (disorder_ == nullptr) return Fate::whole;
+    if (hit(disorder_->corrupt, disorder_->corrupt_ppb)) return Fate::corrupt;
+    if (hit(disorder_->duplicate, disorder_->duplicate_ppb)) return Fate::duplicated;
+    return hit(disorder_->reorder, disorder_->reorder_ppb) ? Fate::early : Fate::whole;
+}
+
+/// `packet`: a single one that would arrive at `at_ns`.
+void LinkTransmitter::meet(Fate fate, FramePtr packet, std::int64_t at_ns) {
+    switch (fate) {
+        case Fate::lost:
+            ++counters_.loss_drops;
+            return;
+        case Fate::corrupt:
+            ++counters_.corrupt_drops;
+            return;
+        case Fate::duplicated:
+            ++counters_.duplicates;
+            launch(std::make_unique<Frame>(*packet), at_ns, 0);
+            break;
+        case Fate::early:  // as netem's reorder: it skips the delay
+            ++counters_.reordered;
+            at_ns -= delay_ns_;
+            break;
+        case Fate::whole:
+            break;
+    }
+    launch(std::move(packet), at_ns, 0);
+}
+
+/// Draws for every real packet; each run of those that nothing happens to goes on as one frame, at
+/// its share of the time.
+void LinkTransmitter::launch_one_by_one(FramePtr frame, std::int64_t head_ns,
+                                        std::int64_t tail_ns) {
     const std::int64_t gap_ns = frame->segments > 1 ? tail_ns / (frame->segments - 1) : 0;
     std::int64_t at_ns = head_ns;
     while (frame != nullptr) {
         std::uint32_t run = 0;
-        while (run < frame->segments && !loss_.chance(loss_ppb_, loss_scale)) ++run;
-        FramePtr rest;
-        FramePtr survivors;
+        Fate fate = Fate::whole;
+        while (run < frame->segments && (fate = draw_fate()) == Fate::whole) ++run;
         if (run == frame->segments) {
-            survivors = std::move(frame);
-        } else {
-            ++counters_.loss_drops;
-            const bool more = run + 1U < frame->segments;
-            if (run > 0) survivors = frame->split_front(run);
-            if (more) {
-                (void)frame->split_front(1);  // the lost packet
-                rest = std::move(frame);
-            }
+            launch(std::move(frame), at_ns, gap_ns * (run - 1));
+            return;
         }
-        if (survivors != nullptr) launch(std::move(survivors), at_ns, gap_ns * (run - 1));
-        at_ns += gap_ns * (run + 1);
-        frame = std::move(rest);
+        const bool more = run + 1U < frame->segments;
+        if (run > 0) launch(frame->split_front(run), at_ns, gap_ns * (run - 1));
+        at_ns += gap_ns * run;
+        FramePtr single = more ? frame->split_front(1) : std::move(frame);
+        meet(fate, std::move(single), at_ns);
+        at_ns += gap_ns;
     }
 }
 

@@ -9,14 +9,19 @@
 // crosses several hops in pipeline, as its packets would, not store-and-forward as a whole. Loss
 // and queue overflow hit single real packets: the survivors go on as smaller aggregates.
 //
-// Left out: priorities and active queue management (the analytic queue cannot reorder), bit errors.
+// A fault may change the link while it works (change()). What has left keeps its time: after the
+// delay was shortened, a frame may overtake one that was sent before.
+//
+// Left out: priorities and active queue management (the analytic queue cannot reorder).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "models/base/rng.h"
+#include "models/fault/fault.h"
 #include "sim/engine.h"
 #include "sim/frame.h"
 
@@ -37,6 +42,9 @@ class LinkTap {
 struct LinkCounters {
     std::uint64_t packets = 0, bytes = 0;  ///< real packets; bytes with all framing (38 B each)
     std::uint64_t queue_drops = 0, loss_drops = 0, mtu_drops = 0, down_drops = 0;
+    std::uint64_t corrupt_drops = 0;  ///< crossed the wire; the far end found the checksum wrong
+    std::uint64_t duplicates = 0;     ///< arrived a second time
+    std::uint64_t reordered = 0;      ///< arrived before some that were sent earlier
     std::uint32_t largest_packet_bytes = 0;  ///< layer 3
 };
 
@@ -63,13 +71,21 @@ class LinkTransmitter {
     void count_flows(std::vector<std::uint64_t>* wire_bytes_by_flow) {
         by_flow_ = wire_bytes_by_flow;
     }
-    void set_up(bool up) { up_ = up; }
+    /// Why nothing is carried. Reasons add up; each is switched on and off by itself.
+    enum Down : std::uint8_t { cut = 1, end_off = 2 };
+    void set_down(Down reason, bool down) {
+        down_ = static_cast<std::uint8_t>(down ? down_ | reason : down_ & ~unsigned{reason});
+    }
+    void set_up(bool up) { set_down(cut, !up); }
+    /// What is absent is as the link was made.
+    void change(const LinkChange& change);
 
     /// Queues an Ethernet frame, or drops it.
     void send(FramePtr frame);
 
     [[nodiscard]] const LinkCounters& counters() const { return counters_; }
-    [[nodiscard]] std::uint32_t mtu() const { return mtu_; }
+    /// What its ends take it for, which a fault does not tell them.
+    [[nodiscard]] std::uint32_t mtu() const { return spec_.mtu; }
     [[nodiscard]] std::uint64_t packet_hops() const { return counters_.packets; }
 
    private:
@@ -79,26 +95,40 @@ class LinkTransmitter {
     static constexpr unsigned fraction_bits = 20;
 
     [[nodiscard]] WireTime wire_time(std::uint64_t bytes) const { return bytes * time_per_byte_; }
+    /// What a changed link does to single packets; each with its own stream of chances.
+    struct Disorder {
+        std::uint32_t corrupt_ppb = 0, duplicate_ppb = 0, reorder_ppb = 0;
+        Rng corrupt, duplicate, reorder;
+    };
+    enum class Fate : std::uint8_t { whole, lost, corrupt, duplicated, early };
+
+    [[nodiscard]] bool trim_to_mtu(FramePtr& frame);
     [[nodiscard]] bool trim_to_queue(FramePtr& frame, std::int64_t backlog_ns);
     void transmit(FramePtr frame);
     void launch(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns);
-    void lose_and_launch(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns);
+    void launch_one_by_one(FramePtr frame, std::int64_t head_ns, std::int64_t tail_ns);
+    [[nodiscard]] Fate draw_fate();
+    void meet(Fate fate, FramePtr packet, std::int64_t at_ns);
 
     Engine* engine_;
+    Spec spec_;
+    std::uint64_t seed_;
     FrameSink* peer_ = nullptr;
     std::uint32_t peer_port_ = 0;
     WireTime time_per_byte_;
     std::int64_t delay_ns_;
     std::uint64_t queue_bytes_;
     std::uint32_t loss_ppb_;
-    std::uint32_t mtu_;
+    std::uint32_t wire_mtu_;
+    bool orderly_;  ///< every packet arrives, once, in its turn
     std::int64_t busy_until_ns_ = 0;
     WireTime busy_fraction_ = 0;
-    bool up_ = true;
+    std::uint8_t down_ = 0;  ///< of Down
     bool forward_ = true;
     LinkTap* tap_ = nullptr;
     std::vector<std::uint64_t>* by_flow_ = nullptr;
     Rng loss_;
+    std::unique_ptr<Disorder> disorder_;  ///< made by the first change
     LinkCounters counters_;
 };
 

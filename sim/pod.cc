@@ -61,16 +61,35 @@ void Pod::from_host(FramePtr frame) { device_->from_host(std::move(frame)); }
 
 void Pod::configured(Ipv4Address address, Ipv4Prefix subnet, Ipv4Address gateway,
                      std::uint32_t mtu) {
-    const bool readdressed = is_configured() && address != device_->address();
+    const bool restarted = std::exchange(lost_power_, false);
+    const bool readdressed = !last_address_.is_unspecified() && address != last_address_;
+    last_address_ = address;
     const auto ipv4 = node_->GetObject<ns3::Ipv4L3Protocol>();
     while (ipv4->GetNAddresses(interface_) > 0) ipv4->RemoveAddress(interface_, std::uint32_t{0});
     ipv4->AddAddress(interface_, ns3::Ipv4InterfaceAddress(ns3::Ipv4Address(address.bits),
                                                            ns3::Ipv4Mask(subnet.mask())));
     routing_->set_default(address, gateway, device_);
     device_->configure(address, mtu);
-    if (!readdressed) return;
-    for (const auto& action : on_readdressed_) action();
+    if (restarted) {
+        for (const auto& action : on_restarted_) action();
+    }
+    if (readdressed) {
+        for (const auto& action : on_readdressed_) action();
+    }
 }
+
+void Pod::powered_off() {
+    device_->forget_all();
+    paused_ = false;
+    lost_power_ = true;
+    for (const auto& action : on_powered_off_) action();
+}
+
+void Pod::on_powered_off(std::function<void()> action) {
+    on_powered_off_.push_back(std::move(action));
+}
+
+void Pod::on_restarted(std::function<void()> action) { on_restarted_.push_back(std::move(action)); }
 
 void Pod::on_readdressed(std::function<void()> action) {
     on_readdressed_.push_back(std::move(action));

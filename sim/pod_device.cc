@@ -84,6 +84,12 @@ void PodDevice::configure(Ipv4Address address, std::uint32_t mtu) {
     ++path_mtu_version_;
 }
 
+void PodDevice::forget_all() {
+    configure({}, 0);
+    path_mtus_.clear();
+    reassembler_ = {};
+}
+
 std::uint32_t PodDevice::path_mtu(Ipv4Address destination) const {
     const std::uint32_t* learned = path_mtus_.find(destination.bits);
     return learned == nullptr ? mtu_ : std::min(*learned, mtu_);

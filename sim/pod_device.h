@@ -53,6 +53,8 @@ class PodDevice final : public ns3::NetDevice {
     void connect(PodPort& port) { port_ = &port; }
     void configure(Ipv4Address address, std::uint32_t mtu);
     void from_host(FramePtr frame);
+    /// No address any more, and no path MTU.
+    void forget_all();
 
     /// ns-3's transport protocols send here (IpL4Protocol::SetDownTarget).
     void send_packet(ns3::Ptr<ns3::Packet> packet, ns3::Ipv4Address source,

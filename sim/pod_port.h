@@ -19,6 +19,11 @@ class PodEnd {
     /// CNI has set the pod up (again): address, gateway (the bridge) and MTU.
     virtual void configured(Ipv4Address address, Ipv4Prefix subnet, Ipv4Address gateway,
                             std::uint32_t mtu) = 0;
+    /// The host lost its power, and the pod with it all that it held. configured() again: the pod
+    /// was made anew.
+    virtual void powered_off() {}
+    /// The host stands still (or goes on): nothing runs in the pod meanwhile.
+    virtual void set_paused(bool /*paused*/) {}
 
    protected:
     ~PodEnd() = default;

@@ -1,6 +1,9 @@
 #include "sim/sim_host.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "models/net/bytes.h"
@@ -64,7 +67,9 @@ void SimHost::set_up_pods(Ipv4Prefix subnet, std::uint32_t mtu) {
                                          .mtu = mtu,
                                          .mac = {}});
     } else {
-        tables_.remove_host_address(bridge_, pod_subnet_.at(1), pod_subnet_.length);
+        if (pod_subnet_.length > 0) {
+            tables_.remove_host_address(bridge_, pod_subnet_.at(1), pod_subnet_.length);
+        }
         tables_.set_host_link_mtu(bridge_, mtu);
     }
     tables_.add_host_address(bridge_, gateway, subnet.length);
@@ -86,6 +91,58 @@ std::vector<Ipv4Address> SimHost::pod_addresses() const {
     return addresses;
 }
 
+// --- faults -----------------------------------------------------------------------------------
+
+void SimHost::power_off() {
+    for (const Row& row : tables_.dump(true).rows() | std::views::reverse) {
+        const auto withdrawn = tables_.withdraw(row);
+        CHECK(withdrawn.has_value());
+    }
+    while (!foreign_routes_.empty()) remove_foreign_route(foreign_routes_.back());
+    if (pod_subnet_.length > 0) {
+        tables_.remove_host_address(bridge_, pod_subnet_.at(1), pod_subnet_.length);
+    }
+    pod_subnet_ = {};
+    pod_by_address_.clear();
+    for (const auto& pod : pods_) {
+        pod->address = {};
+        pod->end().powered_off();
+    }
+    interface_.forget_all();
+    path_mtus_.clear();
+    esp_sequence_.clear();
+    tunnel_mix_.clear();
+    reassembler_ = {};
+}
+
+void SimHost::set_pods_paused(bool paused) {
+    for (const auto& pod : pods_) pod->end().set_paused(paused);
+}
+
+void SimHost::set_address(Ipv4Address address) {
+    const IpInterface::Identity& before = interface_.identity();
+    tables_.remove_host_address(external_link_, before.address, before.subnet.length);
+    tables_.add_host_address(external_link_, address, before.subnet.length);
+    tables_.set_host_link_address(external_link_, address);
+    interface_.set_address(address);
+}
+
+Result<void> SimHost::add_foreign_route(Ipv4Prefix destination, Ipv4Address via) {
+    if (!external().subnet.contains(via) || via == address()) {
+        return fail(ErrorKind::invalid_argument,
+                    fmt::format("{}: {} via {}: nexthop has invalid gateway", name_,
+                                destination.to_string(), via.to_string()));
+    }
+    tables_.add_host_route(destination,
+                           {.link = external_link_, .has_gateway = true, .gateway = via});
+    foreign_routes_.push_back(destination);
+    return {};
+}
+
+void SimHost::remove_foreign_route(Ipv4Prefix destination) {
+    if (std::erase(foreign_routes_, destination) > 0) tables_.remove_host_route(destination);
+}
+
 SimHost::Pod* SimHost::find_pod(Ipv4Address address) {
     const std::uint32_t* index = pod_by_address_.find(address.bits);
     return index == nullptr ? nullptr : pods_[*index].get();
@@ -97,6 +154,10 @@ void SimHost::receive(FramePtr frame, std::uint32_t port) {
     switch (port) {
         case from_nic:
             if (!interface_.accepts(*frame)) return;
+            if (guard_ != nullptr && !guard_->lets_in(*frame)) [[unlikely]] {
+                guarded_ += frame->segments;
+                return;
+            }
             if (load_be16(frame->data() + 12) == ether_type::arp) {
                 interface_.receive_arp(*frame);
                 return;

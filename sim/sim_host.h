@@ -32,6 +32,7 @@
 #include "sim/host_socket.h"
 #include "sim/ip_interface.h"
 #include "sim/ip_packet.h"
+#include "sim/nic_guard.h"
 #include "sim/pod_port.h"
 
 namespace overlab::sim {
@@ -77,6 +78,22 @@ class SimHost final : public FrameSink, public HostSockets {
     [[nodiscard]] const IpInterface::Identity& external() const { return interface_.identity(); }
     [[nodiscard]] std::uint32_t external_mtu() const { return link_->mtu(); }
     [[nodiscard]] std::vector<Ipv4Address> pod_addresses() const;
+
+    // --- faults (sim_faults.h) ---------------------------------------------------------------
+    /// Everything in memory is gone: rows, SAs, foreign routes, neighbours, path MTUs, and the pods
+    /// until set_up_pods(). The link is the caller's to cut; programs go by themselves.
+    void power_off();
+    /// Nothing runs in the pods.
+    void set_pods_paused(bool paused);
+    /// Judges what comes in by the NIC and what leaves by it; null: all may pass. Not owned.
+    void set_guard(const NicGuard* guard) { guard_ = guard; }
+    void set_address(Ipv4Address address);
+    /// As an operator's `ip route replace`: in the place of an own row for that destination.
+    /// Errors: invalid_argument (the gateway is not on the host's segment).
+    [[nodiscard]] Result<void> add_foreign_route(Ipv4Prefix destination, Ipv4Address via);
+    void remove_foreign_route(Ipv4Prefix destination);
+    /// Packets that the guard stopped.
+    [[nodiscard]] std::uint64_t guarded() const { return guarded_; }
 
     // --- FrameSink: nic_port, or a step resumed after CPU work --------------------------------
     static constexpr std::uint32_t nic_port = 0;
@@ -186,6 +203,9 @@ class SimHost final : public FrameSink, public HostSockets {
     FlatHash<std::uint32_t, std::uint32_t> path_mtus_;
     FlatHash<std::uint32_t, std::uint32_t> esp_sequence_;  ///< by outbound SPI
     Reassembler reassembler_;
+    const NicGuard* guard_ = nullptr;
+    std::uint64_t guarded_ = 0;
+    std::vector<Ipv4Prefix> foreign_routes_;
     std::map<Ipv4Address, FlowMix> tunnel_mix_;  ///< flows in the ESP tunnel from a peer
     std::optional<unsigned> delivering_core_;    ///< while a pod takes a packet
     std::map<std::uint32_t, std::function<void(FramePtr, Endpoint)>> sockets_;

@@ -95,7 +95,16 @@ void ForwardingTables::add_host_address(LinkIndex link, Ipv4Address address,
 void ForwardingTables::add_host_route(Ipv4Prefix destination, RouteEntry entry) {
     CHECK(entry.link < links_.size());
     CHECK(!entry.own);
+    const PackedRoute* present = routes_.find(destination);
+    if (present != nullptr && (present->flags & RouteFlag::own) != 0) --own_routes_;
     routes_.put(destination, pack(entry));
+    ++generation_;
+}
+
+void ForwardingTables::remove_host_route(Ipv4Prefix destination) {
+    const PackedRoute* present = routes_.find(destination);
+    if (present == nullptr || (present->flags & RouteFlag::own) != 0) return;
+    routes_.erase(destination);
     ++generation_;
 }
 
@@ -110,6 +119,12 @@ void ForwardingTables::remove_host_address(LinkIndex link, Ipv4Address address,
 void ForwardingTables::set_host_link_mtu(LinkIndex link, std::uint32_t mtu) {
     CHECK(link < links_.size());
     links_[link].mtu = mtu;
+    ++generation_;
+}
+
+void ForwardingTables::set_host_link_address(LinkIndex link, Ipv4Address local) {
+    CHECK(link < links_.size());
+    links_[link].local = local;
     ++generation_;
 }
 

@@ -71,10 +71,14 @@ class ForwardingTables {
     void add_host_address(LinkIndex link, Ipv4Prefix address) {
         add_host_address(link, address.network, address.length);
     }
+    /// Replaces what there is, one of our own rows too.
     void add_host_route(Ipv4Prefix destination, RouteEntry entry);
     /// Undoes add_host_address.
     void remove_host_address(LinkIndex link, Ipv4Address address, unsigned prefix_length);
+    /// Undoes add_host_route. A route that a row has put there stays.
+    void remove_host_route(Ipv4Prefix destination);
     void set_host_link_mtu(LinkIndex link, std::uint32_t mtu);
+    void set_host_link_address(LinkIndex link, Ipv4Address local);
 
     /// Rows from the node. Errors: not_found (the row names a link that is absent),
     /// invalid_argument (a gateway that is not on-link: kernel's "Nexthop has invalid gateway"),

@@ -50,6 +50,7 @@ class JsonCursor {
     // Each returns nothing if the value is absent, or wrong (and then reports it).
     [[nodiscard]] std::optional<std::string> text() const;
     [[nodiscard]] std::optional<std::uint64_t> integer() const;  ///< not negative
+    [[nodiscard]] std::optional<std::int64_t> signed_integer() const;
     [[nodiscard]] std::optional<bool> boolean() const;
     [[nodiscard]] std::optional<std::uint64_t> rate(const QuantityRange& range) const;
     [[nodiscard]] std::optional<Duration> duration(const QuantityRange& range) const;

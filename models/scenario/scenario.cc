@@ -12,6 +12,7 @@
 #include "models/cost/cost_profile.h"
 #include "models/scenario/backend_choice.h"
 #include "models/scenario/expectations.h"
+#include "models/scenario/faults.h"
 #include "models/scenario/includes.h"
 #include "models/scenario/json_cursor.h"
 #include "models/scenario/problem_list.h"

@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 #include <utility>
-
-#include "models/scenario/units.h"
 
 namespace overlab {
 namespace {
@@ -28,24 +25,6 @@ std::vector<PodSpec> pods_per_host(const JsonCursor& count_at, const Underlay& u
         count_at.problem(
             fmt::format("this makes {} pods; at most {} are supported", pods.size(), max_pods));
     return pods;
-}
-
-std::optional<std::size_t> find_link(const Underlay& underlay, const std::string& name,
-                                     const JsonCursor& at) {
-    const auto by_name = [&](std::string_view wanted) {
-        return std::ranges::find(underlay.links, wanted, &UnderlayLink::name);
-    };
-    auto link = by_name(name);
-    const std::size_t dashes = name.find("--");
-    if (link == underlay.links.end() && dashes != std::string::npos)
-        link = by_name(name.substr(dashes + 2) + "--" + name.substr(0, dashes));
-    if (link != underlay.links.end())
-        return static_cast<std::size_t>(link - underlay.links.begin());
-    std::vector<std::string_view> names;
-    for (const UnderlayLink& known : underlay.links) names.push_back(known.name);
-    at.problem(
-        fmt::format("there is no link called {}{}", json_quote(name), name_hint(name, names)));
-    return std::nullopt;
 }
 
 }  // namespace
@@ -96,31 +75,6 @@ std::vector<PodSpec> read_pods(const JsonCursor& pods_at, const Underlay& underl
     }
     std::ranges::sort(pods, {}, &PodSpec::name);
     return pods;
-}
-
-std::vector<FaultSpec> read_faults(const JsonCursor& faults_at, const Scenario& scenario) {
-    std::vector<FaultSpec> faults;
-    for (const JsonCursor& at : faults_at.items()) {
-        const std::string words =
-            fmt::format("0s to just before the run's end at {}", duration_text(scenario.duration));
-        const QuantityRange within{0, static_cast<std::uint64_t>(scenario.duration.ns) - 1, words};
-        constexpr QuantityRange length{1, 2'592'000'000'000'000, "1ns to 720h"};
-        const auto begin = at.at("at").duration(within);
-        FaultSpec fault;
-        fault.lasts = at.at("for").duration(length);
-        const auto link =
-            find_link(scenario.underlay, at.at("link").text().value_or(""), at.at("link"));
-        if (!begin || !link) continue;
-        fault.at = *begin;
-        fault.link = *link;
-        if (fault.lasts && fault.at + *fault.lasts > scenario.duration)
-            at.at("for").warning("the run ends before the fault does");
-        faults.push_back(fault);
-    }
-    std::ranges::sort(faults, {}, [](const FaultSpec& f) {
-        return std::tuple(f.at, f.link, f.lasts.value_or(Duration{-1}));
-    });
-    return faults;
 }
 
 }  // namespace overlab

@@ -1,4 +1,4 @@
-// Workload: pods, traffic and faults of a scenario.
+// Workload: pods and traffic of a scenario.
 #pragma once
 
 #include "models/scenario/json_cursor.h"
@@ -13,10 +13,6 @@ namespace overlab {
 /// underlay and pods.
 [[nodiscard]] std::vector<TrafficSpec> read_traffic(const JsonCursor& traffic,
                                                     const Scenario& scenario);
-
-/// `faults`: sorted by time, then link.
-[[nodiscard]] std::vector<FaultSpec> read_faults(const JsonCursor& faults,
-                                                 const Scenario& scenario);
 
 /// The index of the host called `name` among the underlay's nodes; reports at `at` if there is
 /// none.

@@ -96,7 +96,7 @@ void KvLeaseStore::check_held(const HeldLease& held, Instant expires,
                               std::function<void(Result<HeldLease>)> done) {
     const std::string key = key_of(held.lease->subnet);
     KvTxn unchanged;
-    unchanged.compares = {{key, KvCompare::Target::mod_revision, held.lease->mod_revision}};
+    unchanged.compares = still_as(key, *held.lease);
     kv_.txn(std::move(unchanged),
             while_alive([held, expires, done = std::move(done)](const Result<KvTxnResult>& answer) {
                 if (!answer) return done(std::unexpected(answer.error()));
@@ -124,7 +124,7 @@ void KvLeaseStore::release(const HeldLease& held, std::function<void(Result<void
     }
     const std::string key = key_of(held.lease->subnet);
     KvTxn remove;
-    remove.compares = {{key, KvCompare::Target::mod_revision, held.lease->mod_revision}};
+    remove.compares = still_as(key, *held.lease);
     remove.deletes = {{key}};
     kv_.txn(std::move(remove),
             while_alive([this, kv_lease = held.lease->kv_lease,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "models/base/check.h"
 #include "models/store/lease_keys.h"
@@ -129,8 +130,7 @@ void LeaseAcquisition::prolong(const LeasePtr& existing) {
 
 void LeaseAcquisition::compare_prolonged(const LeasePtr& existing, Instant expires) {
     KvTxn unchanged;
-    unchanged.compares = {
-        {key_of(existing->subnet), KvCompare::Target::mod_revision, existing->mod_revision}};
+    unchanged.compares = still_as(key_of(existing->subnet), *existing);
     world_.kv.txn(
         std::move(unchanged),
         while_alive([existing, expires](LeaseAcquisition& self, const Result<KvTxnResult>& answer) {
@@ -177,17 +177,16 @@ void LeaseAcquisition::with_grant() {
 }
 
 KvTxn LeaseAcquisition::transaction() const {
-    using Target = KvCompare::Target;
     KvTxn txn;
     if (const LeasePtr& existing = write_->choice.existing) {
-        txn.compares.push_back({write_->key, Target::mod_revision, existing->mod_revision});
+        txn.compares = still_as(write_->key, *existing);
     } else {
-        txn.compares.push_back({write_->key, Target::version, 0});
+        txn.compares = {{write_->key, KvCompare::Target::version, 0}};
     }
     txn.puts.push_back({write_->key, write_->value, write_->lease});
     for (const LeasePtr& old : write_->choice.obsolete) {
         const std::string key = key_of(old->subnet);
-        txn.compares.push_back({key, Target::mod_revision, old->mod_revision});
+        std::ranges::copy(still_as(key, *old), std::back_inserter(txn.compares));
         txn.deletes.push_back({key});
     }
     return txn;

@@ -57,6 +57,7 @@ void LocalKvServer::set_leader(bool present) {
 
 void LocalKvServer::restore(const MvccStore& held) {
     held_.clear();
+    ++era_;
     store_.restore(held, runtime_.now());
     cached_revision_ = -1;
     break_watches();

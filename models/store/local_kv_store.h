@@ -57,6 +57,8 @@ class LocalKvServer {
     /// it every lease's time starts anew (MvccStore::restart_leases).
     void set_leader(bool present);
     [[nodiscard]] bool has_leader() const { return leader_; }
+    /// Counts restorations: what was sent to the store before one does not arrive after it.
+    [[nodiscard]] unsigned era() const { return era_; }
 
     /// Called right after each change of the store, also one that changes nothing; must not call
     /// the server.
@@ -91,6 +93,7 @@ class LocalKvServer {
     std::map<KvWatchId, Watcher> watchers_;
     KvWatchId last_watch_ = 0;
     bool leader_ = true;
+    unsigned era_ = 0;
     std::vector<std::function<void()>> held_;  // requests that wait for a leader
     Timer notify_;
     Timer expiry_;
