@@ -87,6 +87,10 @@ inline constexpr std::array<std::string_view, 20> fault_kind_names{
     return fault_kind_names[static_cast<std::size_t>(kind)];
 }
 
+/// In the order of FaultSpec::Rows.
+inline constexpr std::array<std::string_view, 8> fault_rows_names{
+    "link", "address", "neigh", "fdb", "tunnel", "policy", "route", "all"};
+
 /// True if it has no end: it happens, and what follows is left to the system.
 [[nodiscard]] constexpr bool is_instant(FaultSpec::Kind kind) {
     using enum FaultSpec::Kind;
