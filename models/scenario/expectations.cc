@@ -25,6 +25,7 @@ RunReport empty_report(const Scenario& scenario) {
         if (node.kind == UnderlayNode::Kind::host && node.runs_node)
             report.hosts.emplace_back().name = node.name;
     }
+    for (const FaultSpec& fault : scenario.faults) report.faults.emplace_back().name = fault.name;
     return report;
 }
 
@@ -34,8 +35,8 @@ bool check_metric(const JsonCursor& at, const Expectation& expectation, const Ru
         return std::ranges::any_of(list,
                                    [&](const auto& entry) { return entry.name == expectation.of; });
     };
-    const bool known =
-        expectation.of == "network" || has_name(report.flows) || has_name(report.hosts);
+    const bool known = expectation.of == "network" || has_name(report.flows) ||
+                       has_name(report.hosts) || has_name(report.faults);
     const Result<double> value = metric(report, expectation.of, expectation.metric);
     if (value || value.error().kind != ErrorKind::not_found) return true;
     at.at(known ? "metric" : "of").problem(value.error().what);

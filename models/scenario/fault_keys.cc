@@ -17,10 +17,9 @@ using enum FaultSpec::Kind;
 
 constexpr std::array link_kinds{link_down, link_change};
 constexpr std::array change_kinds{link_change};
-constexpr std::array host_kinds{partition,   host_crash,    host_pause, agent_kill,
-                                store_unreachable, clock_skew,    lease_expiry, row_delete,
-                                row_change,  foreign_route, vtep_mac,   address_change,
-                                ike_down};
+constexpr std::array host_kinds{
+    partition,  host_crash, host_pause,    agent_kill, store_unreachable, clock_skew, lease_expiry,
+    row_delete, row_change, foreign_route, vtep_mac,   address_change,    ike_down};
 constexpr std::array loss_kinds{store_data_loss};
 constexpr std::array skew_kinds{clock_skew};
 constexpr std::array row_kinds{row_delete, row_change};
@@ -75,9 +74,8 @@ void check_foreign_keys(const JsonCursor& at, Kind kind) {
     }
     if (!at.has("for")) return;
     if (is_instant(kind)) {
-        at.at("for").problem(
-            fmt::format(R"(a {} happens in an instant and has no end; leave out "for")",
-                        to_string(kind)));
+        at.at("for").problem(fmt::format(
+            R"(a {} happens in an instant and has no end; leave out "for")", to_string(kind)));
     } else if (kind == key_rotation) {
         at.at("for").problem(
             R"(a key_rotation is over when the last agent has started again; "step" is the time )"
@@ -116,8 +114,8 @@ bool check_fault_keys(const JsonCursor& fault, Kind kind) {
     bool complete = check_needed_choice(fault, kind);
     for (const FaultKey& entry : fault_keys) {
         if (entry.example.empty() || !is_of(entry, kind) || fault.has(entry.key)) continue;
-        fault.problem(fmt::format(R"(a {} needs "{}": {})", to_string(kind), entry.key,
-                                  entry.example));
+        fault.problem(
+            fmt::format(R"(a {} needs "{}": {})", to_string(kind), entry.key, entry.example));
         complete = false;
     }
     return complete;

@@ -71,12 +71,12 @@ bool comes_before(std::string_view a, std::string_view b) {
 /// Everything that a file can say of a fault: an order that does not depend on the file's.
 auto contents_of(const FaultSpec& fault) {
     const LinkChange& change = fault.change;
-    return std::tuple(
-        fault.at, fault.kind, fault.name, fault.link, fault.hosts, fault.lasts,
-        std::tuple(change.rate_bps, change.delay, change.loss_ppb, change.mtu, change.corrupt_ppb,
-                   change.duplicate_ppb, change.reorder_ppb),
-        fault.rows, fault.peer, fault.destination, fault.via, fault.address, fault.offset,
-        fault.drift_ppm, fault.key, fault.value, fault.psk, fault.step, fault.restore_from);
+    return std::tuple(fault.at, fault.kind, fault.name, fault.link, fault.hosts, fault.lasts,
+                      std::tuple(change.rate_bps, change.delay, change.loss_ppb, change.mtu,
+                                 change.corrupt_ppb, change.duplicate_ppb, change.reorder_ppb),
+                      fault.rows, fault.peer, fault.destination, fault.via, fault.address,
+                      fault.offset, fault.drift_ppm, fault.key, fault.value, fault.psk, fault.step,
+                      fault.restore_from);
 }
 
 class FaultReader {
@@ -163,8 +163,8 @@ bool FaultReader::read_details(const JsonCursor& at, FaultSpec& fault) {
         case Kind::store_data_loss: {
             const std::string words =
                 fmt::format("0s to when the data is lost at {}", duration_text(fault.at));
-            fault.restore_from = at.at("restore_from")
-                                     .duration({0, static_cast<std::uint64_t>(fault.at.ns), words});
+            fault.restore_from =
+                at.at("restore_from").duration({0, static_cast<std::uint64_t>(fault.at.ns), words});
             return true;
         }
         case Kind::key_rotation:
@@ -229,7 +229,8 @@ void FaultReader::read_change(const JsonCursor& at, const UnderlayLink& link, Li
         }
     }
     if (change.reorder_ppb.value_or(0) > 0 && change.delay.value_or(link.delay) == Duration{})
-        at.at("reorder").warning("packets overtake within the link's delay, and this link has none");
+        at.at("reorder").warning(
+            "packets overtake within the link's delay, and this link has none");
 }
 
 // ---- hosts ----
@@ -263,8 +264,8 @@ void FaultReader::check_host(const JsonCursor& at, Kind kind, std::size_t host) 
                         "store_leader_loss, one that comes back empty a store_data_loss",
                         name_of(host), to_string(kind)));
     } else if (host == scenario_.store.host && kind == Kind::store_unreachable) {
-        at.problem(fmt::format("the store runs on {} itself, so nothing can come between",
-                               name_of(host)));
+        at.problem(
+            fmt::format("the store runs on {} itself, so nothing can come between", name_of(host)));
     } else if (!scenario_.underlay.nodes[host].runs_node) {
         at.problem(fmt::format("{} does not run a node, so a {} has nothing to break there",
                                name_of(host), to_string(kind)));
@@ -284,17 +285,15 @@ bool FaultReader::read_rows(const JsonCursor& at, FaultSpec& fault) const {
     fault.peer = find_host(scenario_.underlay, at.at("peer").text().value_or(""), at.at("peer"));
     if (!fault.peer) return false;
     if (!scenario_.underlay.nodes[*fault.peer].runs_node)
-        at.at("peer").problem(fmt::format("{} does not run a node, so no rows lead to it",
-                                          name_of(*fault.peer)));
+        at.at("peer").problem(
+            fmt::format("{} does not run a node, so no rows lead to it", name_of(*fault.peer)));
     if (std::ranges::find(fault.hosts, *fault.peer) != fault.hosts.end())
-        at.at("peer").warning(
-            fmt::format("no rows of {} lead to itself", name_of(*fault.peer)));
+        at.at("peer").warning(fmt::format("no rows of {} lead to itself", name_of(*fault.peer)));
     return true;
 }
 
 bool FaultReader::read_route(const JsonCursor& at, FaultSpec& fault) {
-    const auto via =
-        find_host(scenario_.underlay, at.at("via").text().value_or(""), at.at("via"));
+    const auto via = find_host(scenario_.underlay, at.at("via").text().value_or(""), at.at("via"));
     const Result<Ipv4Prefix> destination =
         Ipv4Prefix::parse(at.at("destination").text().value_or(""));
     if (!destination) at.at("destination").problem(destination.error().what);
@@ -355,8 +354,7 @@ void FaultReader::check_address(const JsonCursor& at, std::size_t host, Ipv4Addr
                                prefix.to_string()));
     } else if (address == prefix.network || address == broadcast) {
         at.problem(fmt::format("{} is the {} address of {}, which no host may have", text,
-                               address == broadcast ? "broadcast" : "network",
-                               prefix.to_string()));
+                               address == broadcast ? "broadcast" : "network", prefix.to_string()));
     }
     for (const Interface& other : graph().interfaces()) {
         if (other.address == address && other.node != host)
@@ -438,9 +436,10 @@ void FaultReader::need_backend(const JsonCursor& at, Kind kind, const std::strin
     const bool runs = type == backend_name(scenario_.network.backend) ||
                       scenario_.compare_backend_json.contains(type);
     if (runs) return;
-    at.at("do").problem(fmt::format("a {} does nothing but under {}, which this scenario does not "
-                                    "run; make it the network's Backend or list it in \"compare\"",
-                                    to_string(kind), type));
+    at.at("do").problem(
+        fmt::format("a {} does nothing but under {}, which this scenario does not "
+                    "run; make it the network's Backend or list it in \"compare\"",
+                    to_string(kind), type));
 }
 
 const UnderlayGraph& FaultReader::graph() {
@@ -472,15 +471,15 @@ void give_names(std::vector<Located>& faults, const Scenario& scenario) {
     }
     for (const Located& entry : faults) {
         const FaultSpec& fault = entry.fault;
-        const JsonCursor at =
-            entry.origin.has("name") ? entry.origin.at("name") : entry.origin;
+        const JsonCursor at = entry.origin.has("name") ? entry.origin.at("name") : entry.origin;
         if (!is_name(fault.name)) {
-            at.problem("a fault's name is a letter or digit, then letters, digits, '-', '_' or '.'");
-        } else if (!taken.insert(fault.name).second) {
             at.problem(
-                fmt::format(R"(the name {} is taken by a node, a flow, another fault or "network"{})",
-                            json_quote(fault.name),
-                            entry.origin.has("name") ? "" : R"(; give it another "name")"));
+                "a fault's name is a letter or digit, then letters, digits, '-', '_' or '.'");
+        } else if (!taken.insert(fault.name).second) {
+            at.problem(fmt::format(
+                R"(the name {} is taken by a node, a flow, another fault or "network"{})",
+                json_quote(fault.name),
+                entry.origin.has("name") ? "" : R"(; give it another "name")"));
         }
     }
 }
@@ -493,10 +492,9 @@ std::vector<FaultSpec> read_faults(const JsonCursor& faults_at, const Scenario& 
     for (const JsonCursor& at : faults_at.items()) {
         if (auto fault = reader.read(at)) read.push_back({std::move(*fault), at});
     }
-    std::ranges::stable_sort(
-        read, [](const Located& a, const Located& b) {
-            return contents_of(a.fault) < contents_of(b.fault);
-        });
+    std::ranges::stable_sort(read, [](const Located& a, const Located& b) {
+        return contents_of(a.fault) < contents_of(b.fault);
+    });
     give_names(read, scenario);
     std::vector<FaultSpec> faults;
     for (Located& entry : read) faults.push_back(std::move(entry.fault));

@@ -85,6 +85,16 @@ std::optional<std::uint64_t> JsonCursor::integer() const {
     return std::nullopt;
 }
 
+std::optional<std::int64_t> JsonCursor::signed_integer() const {
+    if (value_ == nullptr || !value_->is(LocatedValue::Kind::number)) return std::nullopt;
+    std::int64_t number = 0;
+    const char* end = value_->text.data() + value_->text.size();
+    const auto [stop, error] = std::from_chars(value_->text.data(), end, number);
+    if (error == std::errc() && stop == end) return number;
+    problem(fmt::format("expected a whole number, got {}", value_->text));
+    return std::nullopt;
+}
+
 std::optional<bool> JsonCursor::boolean() const {
     if (value_ == nullptr || !value_->is(LocatedValue::Kind::boolean)) return std::nullopt;
     return value_->boolean;

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "models/base/suggest.h"
 #include "models/cost/cost_profile.h"
+#include "models/defect/defect.h"
 #include "models/scenario/backend_choice.h"
 #include "models/scenario/expectations.h"
 #include "models/scenario/faults.h"
@@ -44,6 +46,23 @@ void read_head(const JsonCursor& root, Scenario& scenario) {
     scenario.duration = root.at("duration").duration(run_range).value_or(scenario.duration);
     scenario.boot_spread =
         root.at("boot_spread").duration(spread_range).value_or(milliseconds(100));
+}
+
+/// Sorted, each once, so that the file's order says nothing.
+std::vector<std::string> read_defects(const JsonCursor& defects) {
+    std::vector<std::string_view> known;
+    for (const Defect& defect : known_defects()) known.push_back(defect.name);
+    std::set<std::string> names;
+    for (const JsonCursor& at : defects.items()) {
+        const std::string name = at.text().value_or("");
+        if (std::ranges::find(known, name) == known.end()) {
+            at.problem(fmt::format("there is no defect called {}{}", json_quote(name),
+                                   name_hint(name, known)));
+        } else if (!names.insert(name).second) {
+            at.problem(fmt::format("{} is switched on already", json_quote(name)));
+        }
+    }
+    return {names.begin(), names.end()};
 }
 
 void read_sim(const JsonCursor& root, SimOptions& sim) {
@@ -189,6 +208,8 @@ void check_capacity(const JsonCursor& root, const Scenario& scenario) {
 void read_document(const LocatedValue& document, ProblemList& problems, Scenario& scenario) {
     const JsonCursor root(document, problems);
     read_head(root, scenario);
+    scenario.large = root.at("large").boolean().value_or(false);
+    scenario.defects = read_defects(root.at("defects"));
     read_sim(root, scenario.sim);
     const bool network_usable = read_network(root.at("network"), scenario);
     read_store(root.at("store"), scenario.store);
@@ -208,8 +229,8 @@ void read_document(const LocatedValue& document, ProblemList& problems, Scenario
 bool Scenario::operator==(const Scenario& other) const {
     const auto parts = [](const Scenario& s) {
         return std::tie(s.name, s.description, s.seed, s.duration, s.network_json, s.underlay,
-                        s.store, s.pods, s.traffic, s.faults, s.expect, s.boot_spread, s.sim,
-                        s.compare_backends, s.compare_backend_json);
+                        s.store, s.pods, s.traffic, s.faults, s.defects, s.large, s.expect,
+                        s.boot_spread, s.sim, s.compare_backends, s.compare_backend_json);
     };
     return parts(*this) == parts(other);
 }
