@@ -15,6 +15,7 @@ int run_command_line(int argc, char** argv, Environment environment) {
     add_run_command(app, environment);
     add_compare_command(app, environment);
     add_check_command(app, environment);
+    add_fuzz_command(app, environment);
     add_trace_command(app, environment);
     add_run_in_guest_command(app, environment);
     add_crosscheck_command(app, environment);

@@ -22,6 +22,7 @@ struct Environment {
 void add_run_command(CLI::App& app, Environment& environment);
 void add_compare_command(CLI::App& app, Environment& environment);
 void add_check_command(CLI::App& app, Environment& environment);
+void add_fuzz_command(CLI::App& app, Environment& environment);
 void add_trace_command(CLI::App& app, Environment& environment);
 void add_run_in_guest_command(CLI::App& app, Environment& environment);
 void add_crosscheck_command(CLI::App& app, Environment& environment);

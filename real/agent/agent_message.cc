@@ -44,6 +44,7 @@ AgentMessage from_json(const Json& json) {
     }
     if (message.kind == AgentMessage::Kind::rows) {
         json.at("row_count").get_to(message.row_count);
+        json.at("store_messages").get_to(message.store_messages);
         json.at("converged").get_to(message.converged);
     }
     if (message.kind == AgentMessage::Kind::status) {
@@ -66,6 +67,7 @@ std::string encode(const AgentMessage& message) {
     }
     if (message.kind == AgentMessage::Kind::rows) {
         json["row_count"] = message.row_count;
+        json["store_messages"] = message.store_messages;
         json["converged"] = message.converged;
     }
     if (message.kind == AgentMessage::Kind::status) {

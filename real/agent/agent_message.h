@@ -44,7 +44,8 @@ struct AgentMessage {
     Ipv4Prefix subnet;
     std::uint32_t mtu = 0;
     std::uint64_t row_count = 0;
-    bool converged = false;  ///< rows: nothing waits to be tried again
+    std::uint64_t store_messages = 0;  ///< rows: to and from the store so far
+    bool converged = false;            ///< rows: nothing waits to be tried again
     AgentStatus status;
 };
 

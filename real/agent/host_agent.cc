@@ -48,6 +48,7 @@ void HostAgent::rows_applied(std::size_t installed, std::size_t withdrawn, std::
     tell_({.kind = AgentMessage::Kind::rows,
            .at_ns = last_change_.ns,
            .row_count = installed + withdrawn,
+           .store_messages = kv_->counters().requests + kv_->counters().responses,
            .converged = node_->converged()});
 }
 

@@ -49,6 +49,7 @@ Result<RunReport> KernelWorld::report() {
     }
     share_softirq(softirq, report);
     report.unreachable = report_unreachable();
+    if (meter_) report.faults = meter_->finish(report.flows);
     report.timeline = timeline_;
     report.warnings = warnings();
     report_totals(report);

@@ -14,6 +14,7 @@
 #include "models/base/rng.h"
 #include "models/scenario/flows.h"
 #include "real/doctor/capabilities.h"
+#include "real/world/kernel_faults.h"
 
 namespace overlab::real {
 namespace {
@@ -108,12 +109,24 @@ KernelWorld::KernelWorld(const Scenario& scenario, const RunOptions& options)
 
 // Traffic and agents live in the lab's namespaces and talk to the store.
 KernelWorld::~KernelWorld() {
+    player_.reset();
+    faults_.reset();
     traffic_.clear();
     agents_.clear();
     store_.reset();
 }
 
+/// A fault that cannot strike here is said before anything is built.
+Result<void> check_faults(const Scenario& scenario) {
+    const auto others = faults_outside(scenario, KernelFaults::supported());
+    if (others.empty()) return {};
+    return fail(ErrorKind::unsupported,
+                fmt::format("fault {}: the kernel world cannot do it; run it in sim",
+                            to_string(others.front())));
+}
+
 Result<void> KernelWorld::assemble() {
+    if (auto able = check_faults(*scenario_); !able) return able;
     if (auto able = check_machine(*scenario_, options_.kernel); !able) return able;
     OVERLAB_TRY(lab_, Lab::build(*scenario_, lab_options(options_)));
     if (auto store = start_store(); !store) return store;
@@ -216,9 +229,11 @@ void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
             break;
         case AgentMessage::Kind::lease:
             hear_of_lease(agent, message);
+            if (meter_) meter_->reacted(agent.host);
             break;
         case AgentMessage::Kind::remark:
             note(name_of(agent.host), message.text);
+            if (meter_) meter_->reacted(agent.host);
             break;
         case AgentMessage::Kind::status:
             agent.status = message.status;
@@ -227,6 +242,9 @@ void KernelWorld::hear(Agent& agent, const AgentMessage& message) {
             agent.failure = message.text;
             break;
         case AgentMessage::Kind::rows:
+            agent.store_messages = message.store_messages;
+            if (meter_) meter_->rows_changed(message.row_count);
+            if (meter_) meter_->reacted(agent.host);
             break;
     }
 }
@@ -284,7 +302,7 @@ Result<void> KernelWorld::begin() {
     if (options_.kernel.settle_first) settle();
     cpu_.start();
     for (const auto& traffic : traffic_) traffic->start();
-    schedule_faults();
+    start_faults();
     if (options_.progress) keep_progress();
     return {};
 }
@@ -331,19 +349,32 @@ void KernelWorld::begin_agent(Agent& agent) {
     agent.process->begin(loop_.epoch_ns());
 }
 
-void KernelWorld::schedule_faults() {
-    const auto set_link = [this](LinkId link, bool up) {
-        const auto changed = lab_->set_link_up(link, up);
-        const std::string& name = scenario_->underlay.links[link].name;
-        note("",
-             changed ? fmt::format("link {} {}", name, up ? "up" : "down") : changed.error().what);
-    };
-    for (const FaultSpec& fault : scenario_->faults) {
-        loop_.call_at({fault.at.ns}, [set_link, link = fault.link] { set_link(link, false); });
-        if (!fault.lasts) continue;
-        loop_.call_at({fault.at.ns + fault.lasts->ns},
-                      [set_link, link = fault.link] { set_link(link, true); });
-    }
+void KernelWorld::start_faults() {
+    faults_ = std::make_unique<KernelFaults>(*this, *scenario_);
+    meter_.emplace(loop_, *scenario_, [this] { return fault_counters(); });
+    player_.emplace(loop_, *scenario_, *faults_, std::vector<FaultListener*>{this, &*meter_});
+    player_->start({});
+}
+
+void KernelWorld::fault_began(std::size_t fault, const std::string& what) {
+    const FaultSpec& spec = scenario_->faults[fault];
+    note("", is_instant(spec.kind) ? what : what + ": begins");
+}
+
+void KernelWorld::fault_ended(std::size_t fault, const std::string& what) {
+    if (!is_instant(scenario_->faults[fault].kind)) note("", what + ": over");
+}
+
+void KernelWorld::fault_refused(std::size_t fault, const Error& why) {
+    note("", fmt::format("{}: {}", scenario_->faults[fault].name, why.what));
+}
+
+/// Agents count their messages and tell when asked, which takes time: the last answers stand for
+/// now. Losses are left to the meter.
+FaultCounters KernelWorld::fault_counters() const {
+    FaultCounters counters;
+    for (const Agent& agent : agents_) counters.store_messages += agent.store_messages;
+    return counters;
 }
 
 void KernelWorld::keep_progress() {

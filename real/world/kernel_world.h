@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "models/fault/fault_player.h"
+#include "models/measure/fault_meter.h"
 #include "models/measure/run_options.h"
 #include "models/measure/run_report.h"
 #include "models/scenario/scenario.h"
@@ -34,13 +36,15 @@ namespace overlab::real {
 /// How often a run of this length tells its progress: every 200 ms, but 1000 times at most.
 [[nodiscard]] Duration progress_step(Duration run);
 
-class KernelWorld {
+class KernelFaults;
+
+class KernelWorld final : private FaultListener {
    public:
     /// Everything in place and every agent ready, nothing started. The scenario must outlive the
     /// world. Errors: see run().
     [[nodiscard]] static Result<std::unique_ptr<KernelWorld>> build(const Scenario& scenario,
                                                                     const RunOptions& options);
-    ~KernelWorld();
+    ~KernelWorld() override;
     KernelWorld(const KernelWorld&) = delete;
     KernelWorld& operator=(const KernelWorld&) = delete;
 
@@ -64,6 +68,7 @@ class KernelWorld {
         bool stopped = false;           ///< by SIGSTOP: it answers nothing
         std::optional<std::string> failure;
         std::optional<AgentStatus> status;  ///< the last answer
+        std::uint64_t store_messages = 0;   ///< as it last told
         Duration spent;                     ///< CPU time of processes that are gone
         std::optional<std::pair<Ipv4Prefix, std::uint32_t>> pods_at;  ///< subnet and MTU
     };
@@ -99,7 +104,11 @@ class KernelWorld {
     void schedule_boots();
     void settle();
     void await_connectivity();
-    void schedule_faults();
+    void start_faults();
+    void fault_began(std::size_t fault, const std::string& what) override;
+    void fault_ended(std::size_t fault, const std::string& what) override;
+    void fault_refused(std::size_t fault, const Error& why) override;
+    [[nodiscard]] FaultCounters fault_counters() const;
     void keep_progress();
     void hear(Agent& agent, const AgentMessage& message);
     void hear_of_lease(Agent& agent, const AgentMessage& message);
@@ -126,6 +135,9 @@ class KernelWorld {
     std::vector<Agent> agents_;  ///< ascending by host; never resized after start
     std::vector<std::unique_ptr<RealTraffic>> traffic_;  ///< as Scenario::traffic
     CpuMeter cpu_;
+    std::unique_ptr<KernelFaults> faults_;
+    std::optional<FaultMeter> meter_;
+    std::optional<FaultPlayer> player_;
     std::vector<EventReport> timeline_;
     std::uint64_t unrecorded_remarks_ = 0;
 };
